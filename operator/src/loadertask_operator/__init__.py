@@ -1,0 +1,1 @@
+"""The operator: runs LoaderTask objects as Jobs and mirrors what their workers report."""
