@@ -1,0 +1,144 @@
+"""queue-events: what a worker reports (design contract §3).
+
+The payload is the platform's and stays as given; what is ours travels in headers of the same
+message, each optional.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from loadertask_contract.messages import (
+    EncodedMessage,
+    Headers,
+    UnreadableMessageError,
+    parse_object,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class EventStatus(StrEnum):
+    """Where a worker is in its life."""
+
+    STARTED = "started"
+    LOADING = "loading"
+    INTERRUPTED = "interrupted"
+    ERROR = "error"
+    FINISHED = "finished"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether it is the last word of an attempt."""
+        return self in (EventStatus.INTERRUPTED, EventStatus.ERROR, EventStatus.FINISHED)
+
+
+def _count(value: Any) -> Any:
+    """Other programs omit the count or send null: nothing is known, so nothing is claimed."""
+    return 0 if value is None else value
+
+
+class QueueEvent(BaseModel):
+    """The payload of an event.
+
+    ``timestamp`` is the sender's clock in float seconds and orders nothing: order is
+    (partition, offset), since one known loader sends an event-loop clock.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    queue_id: str | None = Field(default=None, max_length=249)
+    symbol: str = Field(default="", max_length=64)
+    type: str = Field(default="", max_length=64)
+    status: EventStatus
+    message: str = ""
+    records_written: Annotated[int, BeforeValidator(_count)] = Field(default=0, ge=0, lt=2**63)
+    finished: bool = False
+    producer: str = Field(default="", max_length=249)
+    timestamp: float | None = None
+
+
+class Progress(BaseModel):
+    """What the headers of an event say; every field is optional, in the units of its name."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    done: int | None = Field(default=None, ge=0, lt=2**63, alias="progress-done")
+    total: int | None = Field(default=None, ge=0, lt=2**63, alias="progress-total")
+    loaded_through: datetime | None = Field(default=None, alias="loaded-through")
+    records_per_second: int | None = Field(default=None, ge=0, alias="records-per-second")
+    lag_ms: int | None = Field(default=None, alias="lag-ms")
+    delivery: str | None = Field(default=None, max_length=64)
+    source: str | None = Field(default=None, max_length=64)
+    banned_until: datetime | None = Field(default=None, alias="banned-until")
+    reason: str | None = Field(default=None, max_length=128)
+    shard: int | None = Field(default=None, ge=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A whole event: payload and headers."""
+
+    payload: QueueEvent
+    progress: Progress
+
+
+def encode_event(event: Event) -> EncodedMessage:
+    """The bytes of an event; its key is the queue id, so that a queue keeps its order."""
+    payload = event.payload.model_dump(mode="json")
+    values = event.progress.model_dump(by_alias=True, exclude_none=True)
+    headers = tuple((name, _header_text(value).encode()) for name, value in values.items())
+    return EncodedMessage((event.payload.queue_id or "").encode(), _json(payload), headers)
+
+
+def parse_event(value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> Event:
+    """Parse a message of queue-events, tolerantly: unknown fields and bad headers are ignored.
+
+    Raises:
+        UnreadableMessageError: not JSON, or not an event of any known shape.
+
+    """
+    body = parse_object(value)
+    # A third shape in the platform's documents nests the fields.
+    nested = body.get("payload")
+    if isinstance(nested, dict):
+        body = {**body, **nested}
+    try:
+        payload = QueueEvent.model_validate(body)
+    except ValidationError as error:
+        fields = ", ".join(sorted({str(e["loc"][0]) for e in error.errors() if e["loc"]}))
+        raise UnreadableMessageError("not_an_event", f"fields: {fields}") from error
+    return Event(payload, _parse_headers(tuple(headers)))
+
+
+def _parse_headers(headers: Headers) -> Progress:
+    """Headers that do not fit are left out one by one: the payload counts without them."""
+    known = {field.alias or name for name, field in Progress.model_fields.items()}
+    texts = {
+        name: value.decode("utf-8", "replace")
+        for name, value in headers
+        if name in known and value is not None
+    }
+    while True:
+        try:
+            return Progress.model_validate(texts)
+        except ValidationError as error:
+            for problem in error.errors():
+                texts.pop(str(problem["loc"][0]), None)
+
+
+def _header_text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return str(value)
+
+
+def _json(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

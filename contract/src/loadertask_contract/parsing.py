@@ -1,0 +1,187 @@
+"""Parse a worker's environment: all problems at once, each naming its variable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from loadertask_contract.environment import ALIASES, SECRET_VARIABLES, WorkerEnvironment
+from loadertask_contract.intervals import Interval
+from loadertask_contract.task_types import LoadType, parse_load_type
+from loadertask_contract.time_range import TimeRange, parse_time_range
+
+_NEEDED = {
+    "QUEUE_ID": "the identity of the workflow",
+    "SYMBOL": "the trading pair, as BTCUSDT",
+    "TYPE": "what to load, as api_candles_1m",
+    "KAFKA_TOPIC": "where the records go",
+    "TELEMETRY_PRODUCER_ID": "this worker's name in queue-events",
+}
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with the environment."""
+
+    variable: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.variable}: {self.message}"
+
+
+class EnvironmentProblemsError(ValueError):
+    """The environment cannot be used; ``problems`` holds every reason, by variable."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedEnvironment:
+    """A usable environment and what was odd about it, for the log and the ``started`` event."""
+
+    environment: WorkerEnvironment
+    warnings: tuple[str, ...] = ()
+
+
+def parse_environment(variables: Mapping[str, str], now: datetime) -> ParsedEnvironment:
+    """Parse the variables of a worker; an empty variable counts as absent.
+
+    Args:
+        variables: all variables of the process, others than ours are ignored.
+        now: an aware datetime; a range that starts after it is refused.
+
+    Raises:
+        EnvironmentProblemsError: with every problem found.
+
+    """
+    given = _without_aliases(variables)
+    problems = _cross_problems(given, now)
+    try:
+        environment = WorkerEnvironment.model_validate(given)
+    except ValidationError as error:
+        problems = [*map(_problem, error.errors()), *problems]
+    if problems:
+        raise EnvironmentProblemsError(tuple(sorted(set(problems))))
+    return _resolved(environment)
+
+
+def _without_aliases(variables: Mapping[str, str]) -> dict[str, str]:
+    given = {name: value.strip() for name, value in variables.items() if value.strip()}
+    for alias, variable in ALIASES.items():
+        if alias in given:
+            given.setdefault(variable, given[alias])
+    return given
+
+
+def _cross_problems(given: Mapping[str, str], now: datetime) -> list[Problem]:
+    """What no single variable shows; a variable that is wrong by itself is reported elsewhere."""
+    return [
+        *_range_problems(given, now),
+        *_interval_problems(given),
+        *_access_problems(given),
+        *_shard_problems(given),
+    ]
+
+
+def _range_problems(given: Mapping[str, str], now: datetime) -> list[Problem]:
+    load_type = _load_type(given)
+    if load_type is None or load_type.task_type.is_live:
+        return []
+    if "TIME_RANGE" not in given:
+        return [Problem("TIME_RANGE", f"is required for TYPE {load_type}: set START:END")]
+    try:
+        time_range = parse_time_range(given["TIME_RANGE"])
+    except ValueError:
+        return []
+    if time_range.start > now:
+        return [Problem("TIME_RANGE", f"starts in the future: {time_range}")]
+    return []
+
+
+def _interval_problems(given: Mapping[str, str]) -> list[Problem]:
+    load_type = _load_type(given)
+    if load_type is None or not load_type.task_type.has_candles:
+        return []
+    if load_type.interval is None and "INTERVAL" not in given:
+        return [Problem("INTERVAL", f"is required for TYPE {load_type}: set it, as 1h")]
+    return []
+
+
+def _access_problems(given: Mapping[str, str]) -> list[Problem]:
+    pairs = (
+        ("KAFKA_USER_PRODUCER", "KAFKA_PASSWORD_PRODUCER"),
+        ("BINANCE_API_KEY", "BINANCE_API_SECRET"),
+    )
+    problems = []
+    for first, second in pairs:
+        if (first in given) != (second in given):
+            missing, present = (second, first) if first in given else (first, second)
+            problems.append(Problem(missing, f"is missing while {present} is set"))
+    protocol = given.get("KAFKA_SECURITY_PROTOCOL", "")
+    if protocol.startswith("SASL_") and "KAFKA_USER_PRODUCER" not in given:
+        problems.append(
+            Problem("KAFKA_USER_PRODUCER", f"is required by KAFKA_SECURITY_PROTOCOL {protocol}")
+        )
+    return problems
+
+
+def _shard_problems(given: Mapping[str, str]) -> list[Problem]:
+    try:
+        index = int(given.get("LOADER_SHARD_INDEX", "0"))
+        count = int(given.get("LOADER_SHARD_COUNT", "1"))
+    except ValueError:
+        return []
+    if index >= max(count, 1):
+        return [Problem("LOADER_SHARD_INDEX", f"{index} is not below LOADER_SHARD_COUNT {count}")]
+    return []
+
+
+def _load_type(given: Mapping[str, str]) -> LoadType | None:
+    try:
+        return parse_load_type(given.get("TYPE", ""))
+    except ValueError:
+        return None
+
+
+def _problem(error: object) -> Problem:
+    """A problem in our words from pydantic's; the value of a secret is never repeated."""
+    details: Mapping[str, object] = error  # type: ignore[assignment]
+    location = details["loc"]
+    variable = str(location[0]) if isinstance(location, tuple) and location else "environment"
+    if details["type"] == "missing":
+        return Problem(variable, f"is required: {_NEEDED.get(variable, 'set it')}")
+    message = str(details["msg"]).removeprefix("Value error, ")
+    shown = (
+        ""
+        if variable in SECRET_VARIABLES or repr(details["input"]) in message
+        else (f" (it is {details['input']!r})")
+    )
+    return Problem(variable, message + shown)
+
+
+def _resolved(environment: WorkerEnvironment) -> ParsedEnvironment:
+    """Apply the rules of what wins over what, and say so."""
+    warnings = []
+    task_type = environment.load_type.task_type
+    suffix: Interval | None = environment.load_type.interval
+    changes: dict[str, Interval | TimeRange | None] = {}
+    if suffix and environment.interval and suffix is not environment.interval:
+        warnings.append(
+            f"TYPE {environment.load_type} and INTERVAL {environment.interval} differ:"
+            f" {suffix} is loaded"
+        )
+    if task_type.has_candles:
+        changes["interval"] = suffix or environment.interval
+    elif environment.interval:
+        changes["interval"] = None
+        warnings.append(f"INTERVAL is ignored: TYPE {environment.load_type} has no candles")
+    if task_type.is_live and environment.time_range:
+        changes["time_range"] = None
+        warnings.append(f"TIME_RANGE is ignored: TYPE {environment.load_type} is live")
+    return ParsedEnvironment(environment.model_copy(update=changes), tuple(warnings))

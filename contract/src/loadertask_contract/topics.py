@@ -1,0 +1,41 @@
+"""Topic names of the platform and the rules for naming one."""
+
+from __future__ import annotations
+
+import re
+
+QUEUE_CONTROL_TOPIC = "queue-control"
+QUEUE_EVENTS_TOPIC = "queue-events"
+
+# org.apache.kafka.common.internals.Topic: legal characters and MAX_NAME_LENGTH.
+_TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_QUEUE_ID = re.compile(r"[a-zA-Z0-9._-]{1,200}")
+
+
+def data_topic(queue_id: str) -> str:
+    """The topic of a workflow's records, unless another is given."""
+    return f"{queue_id}-data"
+
+
+def parse_topic(name: str) -> str:
+    """``name`` when Kafka accepts it as a topic.
+
+    Raises:
+        ValueError: it does not.
+
+    """
+    if not _TOPIC_NAME.fullmatch(name) or name in {".", ".."}:
+        raise ValueError(f"{name!r} is not a topic name: 1-249 letters, digits, '.', '_' or '-'")
+    return name
+
+
+def parse_queue_id(text: str) -> str:
+    """``text`` when it can identify a workflow (design contract §1).
+
+    Raises:
+        ValueError: it cannot.
+
+    """
+    if not _QUEUE_ID.fullmatch(text):
+        raise ValueError(f"{text!r} is not a queue id: 1-200 letters, digits, '.', '_' or '-'")
+    return text
