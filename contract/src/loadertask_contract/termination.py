@@ -13,7 +13,7 @@ from loadertask_contract.messages import UnreadableMessageError, parse_object
 
 # The kubelet keeps 4096 bytes: https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
 MAX_TERMINATION_BYTES = 4096
-_MAX_MESSAGE_CHARACTERS = 600
+_MAX_MESSAGE_CHARACTERS = 400
 
 
 @dataclass(frozen=True, slots=True)
