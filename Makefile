@@ -5,6 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+DEVSTACK := $(BIN)/python -m loadertask_devstack
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -21,7 +22,44 @@ setup: .venv/ready ## everything for development into .venv
 	    -e contract -e operator -e worker -e devstack
 	@touch $@
 
+try: setup ## first sight, without a cluster: one manifest loaded into a local Kafka (about a minute)
+	@$(DEVSTACK) try examples/01-candles.yaml
+
+demo: setup ## everything: the same manifest on a real Kubernetes with the operator (first time ~12 min)
+	@$(DEVSTACK) demo examples/01-candles.yaml
+
+up: setup ## start the whole system and leave it running
+	@$(DEVSTACK) up
+
+down: ## stop what up, try and demo started; the machine is as it was
+	@test ! -x $(BIN)/python || $(DEVSTACK) down
+
+logs: setup ## the logs of all parts in one place
+	@$(DEVSTACK) logs
+
+check: setup ## what needs no running system: format, lint, types, imports, locks
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	PATH="$(CURDIR)/$(BIN):$$PATH" locks/compile --check
+
+unit: setup ## the tests that need nothing but Python
+	$(BIN)/pytest tests/unit
+
+test: setup ## all tests: unit, integration (real Kafka, real API server), e2e (real pods)
+	@$(DEVSTACK) prepare
+	$(BIN)/pytest tests
+
+bench: setup ## the figures of the README, measured here and printed as tables
+	@$(DEVSTACK) prepare
+	$(BIN)/python tests/bench/bench_worker.py
+	$(BIN)/python tests/bench/bench_operator.py
+
 locks: setup ## renew the hashed requirement files
 	PATH="$(CURDIR)/$(BIN):$$PATH" locks/compile --upgrade
 
-.PHONY: help setup locks
+clean: down ## remove .venv and the caches of the tools in this checkout
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.PHONY: help setup try demo up down logs check unit test bench locks clean
