@@ -1,0 +1,95 @@
+"""What Kafka's users may do: the platform's ACLs, and rules that a test adds or takes back.
+
+Speaks to the PLAIN listener, whose clients are superusers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
+
+from loadertask_devstack.kafka.state import USERS
+from loadertask_devstack.kafka.topics import ERRORS_ONLY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_TIMEOUT_S = 15.0
+_RESOURCES = {
+    "topic": ResourceType.TOPIC,
+    "group": ResourceType.GROUP,
+    "transactional-id": ResourceType.TRANSACTIONAL_ID,
+}
+
+
+@dataclass(frozen=True)
+class AccessRule:
+    """One ACL: a user may, or may not, do one thing with the resources of a name."""
+
+    user: str
+    resource: Literal["topic", "group", "transactional-id"]
+    operation: Literal["READ", "WRITE", "CREATE", "DESCRIBE", "DELETE", "DESCRIBE_CONFIGS"]
+    name: str = "*"
+    """The resource's name; `*` is every one."""
+    is_allowed: bool = True
+
+
+def platform_rules() -> list[AccessRule]:
+    """What the platform grants its users: no transactional id."""
+    return [
+        *(
+            AccessRule(user, "topic", operation)
+            for user in USERS
+            for operation in ("READ", "WRITE", "CREATE", "DESCRIBE")
+        ),
+        *(
+            AccessRule(user, "group", operation)
+            for user in USERS
+            for operation in ("READ", "DESCRIBE")
+        ),
+    ]
+
+
+def add_rules(bootstrap: str, rules: Iterable[AccessRule]) -> None:
+    """Put the rules in force; those in force already stay. Raises KafkaException."""
+    bindings = [AclBinding(*_acl(rule)) for rule in rules]
+    admin = _admin(bootstrap)  # its futures die with it
+    for added in admin.create_acls(bindings).values():
+        added.result(_TIMEOUT_S)
+
+
+def remove_rules(bootstrap: str, rules: Iterable[AccessRule]) -> None:
+    """Take exactly these rules back. Raises KafkaException."""
+    filters = [AclBindingFilter(*_acl(rule)) for rule in rules]
+    admin = _admin(bootstrap)
+    for removed in admin.delete_acls(filters).values():
+        removed.result(_TIMEOUT_S)
+
+
+def _admin(bootstrap: str) -> AdminClient:
+    return AdminClient({"bootstrap.servers": bootstrap, "log_level": ERRORS_ONLY})
+
+
+def _acl(
+    rule: AccessRule,
+) -> tuple[ResourceType, str, ResourcePatternType, str, str, AclOperation, AclPermissionType]:
+    """The rule in the order of the library's arguments."""
+    return (
+        _RESOURCES[rule.resource],
+        rule.name,
+        ResourcePatternType.LITERAL,
+        f"User:{rule.user}",
+        "*",
+        AclOperation[rule.operation],
+        AclPermissionType.ALLOW if rule.is_allowed else AclPermissionType.DENY,
+    )

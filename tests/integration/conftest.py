@@ -1,0 +1,46 @@
+"""The real dependencies that integration tests share: started once, ended with the session."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from loadertask_devstack.kafka import Kafka, running_kafka, topics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TEST_TIMEOUT_S = 120
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bound the tests here without their fixtures: the first start of all fetches Kafka."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_S, func_only=True))
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """The session's broker. A test that ends a broker takes `running_kafka` for its own."""
+    with running_kafka(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Makes names (of topics, queues, groups) that no other test has: unique("candles")."""
+    return lambda stem: f"{stem}-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def topic(kafka: Kafka, unique: Callable[[str], str]) -> Iterator[str]:
+    """A fresh topic of one partition, deleted after the test."""
+    name = unique("topic")
+    topics.create_topic(kafka.plain, name)
+    yield name
+    topics.delete_topic(kafka.plain, name)
