@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -203,12 +205,28 @@ def test_starting_a_running_broker_changes_nothing(own: Kafka) -> None:
     assert devstack_kafka.find(own.directory) == running
 
 
-def test_asking_for_pods_restarts_it_once_on_the_same_ports(own: Kafka) -> None:
+async def test_asking_for_pods_restarts_it_once_on_the_same_ports(own: Kafka) -> None:
     before = devstack_kafka.start(own.directory)
     opened = devstack_kafka.start(own.directory, host_address="127.0.0.1")
     assert opened.pid != before.pid
     assert (opened.plain, opened.pods_port) == (before.plain, before.pods_port)
     assert devstack_kafka.start(own.directory) == opened
+    await send(opened, "loader", "queue-events", [b"as before"])
+
+
+@pytest.mark.parametrize(
+    "name", ["kafka-bootstrap.kafka", "kafka-bootstrap.kafka.svc.cluster.local", "127.0.0.1"]
+)
+async def test_pods_are_shown_a_certificate_that_python_3_13_accepts(
+    kafka: Kafka, name: str
+) -> None:
+    strict = ssl.create_default_context(cafile=kafka.ca_path)
+    strict.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+    _, writer = await asyncio.open_connection(
+        "127.0.0.1", kafka.pods_port, ssl=strict, server_hostname=name
+    )
+    writer.close()
+    await writer.wait_closed()
 
 
 def test_a_stopped_broker_leaves_no_process(own: Kafka) -> None:
@@ -216,4 +234,13 @@ def test_a_stopped_broker_leaves_no_process(own: Kafka) -> None:
     assert processes_of(own.directory)
     devstack_kafka.stop(own.directory)
     assert processes_of(own.directory) == []
+    assert devstack_kafka.find(own.directory) is None
+
+
+def test_a_port_taken_by_another_program_is_named(own: Kafka) -> None:
+    devstack_kafka.stop(own.directory)
+    address, port = own.plain.split(":")
+    with socket.create_server((address, int(port))):
+        with pytest.raises(DevstackError, match=f"another program listens on Kafka's port {port}"):
+            devstack_kafka.start(own.directory)
     assert devstack_kafka.find(own.directory) is None

@@ -96,6 +96,7 @@ def start(
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ],
         setsid=True,
+        setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores them, and that is inherited
     )
     started = Process(name, pid, _start_ticks(pid) or 0, log, _record_path(directory, name))
     _write_record(started)

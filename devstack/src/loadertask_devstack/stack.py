@@ -133,7 +133,7 @@ def free_port() -> int:
     restarts. Raises DevstackError when none is found.
     """
     for port in random.sample(_FREE_PORTS, 100):
-        if _is_free(port):
+        if is_free(port):
             return port
     raise DevstackError(
         f"no free TCP port among 100 tried in {_FREE_PORTS.start}-{_FREE_PORTS.stop - 1}",
@@ -141,7 +141,8 @@ def free_port() -> int:
     )
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether a program could listen on that TCP port now."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

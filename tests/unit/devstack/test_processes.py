@@ -89,6 +89,13 @@ def test_output_goes_to_the_log_and_the_log_before_is_kept(tmp_path: Path) -> No
     assert (tmp_path / "logs" / "echo.previous.log").read_text() == "first\nerr\n"
 
 
+def test_a_broken_pipe_ends_what_is_started_as_from_a_shell(tmp_path: Path) -> None:
+    script = "kill -PIPE $$; echo deaf to it"
+    shell = processes.start(tmp_path, "shell", ("sh", "-c", script))
+    wait_for_end(shell)
+    assert shell.log.read_text() == ""
+
+
 def test_a_wait_in_vain_names_what_was_missing_and_shows_the_log(tmp_path: Path) -> None:
     program = processes.start(tmp_path, "x", ("sh", "-c", "echo a clue; exec sleep 60"))
     wait_for_log(program, "a clue")

@@ -1,5 +1,5 @@
 """A real Apache Kafka broker on this machine, with the platform's users, ACLs and topics."""
 
-from loadertask_devstack.kafka.broker import Kafka, find, kill, running_kafka, start, stop
+from loadertask_devstack.kafka.broker import Kafka, find, kill, prepare, running_kafka, start, stop
 
-__all__ = ["Kafka", "find", "kill", "running_kafka", "start", "stop"]
+__all__ = ["Kafka", "find", "kill", "prepare", "running_kafka", "start", "stop"]

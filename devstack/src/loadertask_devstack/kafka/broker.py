@@ -12,18 +12,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loadertask_devstack import processes
+from loadertask_devstack.errors import DevstackError
 from loadertask_devstack.kafka import access, class_archive, jars, node, state, topics
 from loadertask_devstack.kafka.java import find_java
 from loadertask_devstack.lock import exclusive_lock
-from loadertask_devstack.stack import cache_directory
+from loadertask_devstack.stack import cache_directory, is_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from loadertask_devstack.kafka.configuration import NodeSettings
-    from loadertask_devstack.kafka.jars import Progress
+    from loadertask_devstack.kafka.java import Java
     from loadertask_devstack.processes import Process
+    from loadertask_devstack.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,16 @@ class Kafka:
     def password(self, user: str) -> str:
         """The SCRAM password of `operator` or `loader`; raises DevstackError for another."""
         return state.password(_state(self.directory), user)
+
+
+def prepare(progress: Progress = print) -> Java:
+    """Fetch and make what is kept between runs, once per machine; the Java to run a broker with.
+
+    Raises DevstackError without Java or Maven.
+    """
+    java = find_java(jars.fetched(cache_directory(os.environ), progress), os.environ)
+    class_archive.train(java, progress)
+    return java
 
 
 def start(
@@ -106,13 +118,22 @@ def running_kafka(directory: Path, *, full_jit: bool = False) -> Iterator[Kafka]
 
 
 def _launch(directory: Path, settings: NodeSettings, progress: Progress) -> Process:
-    java = find_java(jars.fetched(cache_directory(os.environ), progress), os.environ)
-    class_archive.train(java, progress)
+    java = prepare(progress)
     progress("Kafka: starting the broker")
     place = _state(directory)
+    _require_free_ports(settings, place)
     state.save_settings(place, settings)
     node.prepare(java, settings, place, state.settled_passwords(place))
     return node.launch(java, directory, place, full_jit=settings.full_jit)
+
+
+def _require_free_ports(settings: NodeSettings, place: Path) -> None:
+    taken = [port for port in settings.ports if not is_free(port)]
+    if taken:
+        raise DevstackError(
+            f"another program listens on Kafka's port {', '.join(map(str, taken))}",
+            f"end it (`ss -tlnp` names it), or remove {place} for new ports and no records",
+        )
 
 
 def _widened(settings: NodeSettings, host_address: str | None, *, full_jit: bool) -> NodeSettings:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from loadertask_devstack.kafka import node
 from loadertask_devstack.kafka.state import new_settings
 from loadertask_devstack.lock import exclusive_lock
+from loadertask_devstack.progress import elapsed
 
 if TYPE_CHECKING:
-    from loadertask_devstack.kafka.jars import Progress
     from loadertask_devstack.kafka.java import Java
+    from loadertask_devstack.progress import Progress
 
 _ARCHIVE_TIMEOUT_S = 60.0
 
@@ -25,10 +26,10 @@ def train(java: Java, progress: Progress) -> None:
     with exclusive_lock(java.class_archive.with_suffix(".lock")):
         if java.class_archive.exists():
             return
-        progress("Kafka: a first run that makes later starts fast, once per machine")
         draft = java.class_archive.with_suffix(".draft")
         draft.unlink(missing_ok=True)
-        _run_once(java, [f"-XX:ArchiveClassesAtExit={draft}"])
+        with elapsed(progress, "Kafka: a first run that makes later starts fast, once per machine"):
+            _run_once(java, [f"-XX:ArchiveClassesAtExit={draft}"])
         if draft.exists():
             draft.rename(java.class_archive)
 

@@ -38,6 +38,11 @@ class NodeSettings:
     full_jit: bool = False
 
     @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports of all listeners."""
+        return (self.controller_port, self.plain_port, self.secure_port, self.pods_port)
+
+    @property
     def certificate_addresses(self) -> tuple[str, ...]:
         """The addresses that the broker's certificate holds."""
         return ("127.0.0.1", *((self.host_address,) if self.host_address else ()))

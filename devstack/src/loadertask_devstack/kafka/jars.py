@@ -10,24 +10,23 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadertask_devstack.errors import DevstackError
 from loadertask_devstack.lock import exclusive_lock
 from loadertask_devstack.processes import log_tail
+from loadertask_devstack.progress import elapsed
 from loadertask_devstack.stack import CHECKOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    Progress = Callable[[str], None]
+    from loadertask_devstack.progress import Progress
 
 TOOLCHAIN = CHECKOUT / "devstack" / "toolchain" / "kafka"
 
 _FETCH_TIMEOUT_S = 900.0
-_PROGRESS_PERIOD_S = 3.0
 
 
 def fetched(cache: Path, progress: Progress, toolchain: Path = TOOLCHAIN) -> Path:
@@ -46,50 +45,42 @@ def fetched(cache: Path, progress: Progress, toolchain: Path = TOOLCHAIN) -> Pat
 
 def _fetch(pom: Path, digests: Mapping[str, str], directory: Path, progress: Progress) -> None:
     draft = Path(tempfile.mkdtemp(prefix="draft-", dir=directory.parent))
+    log = draft / "maven.log"
+
+    def state() -> str:
+        downloads = log.read_bytes().count(b"Downloaded from")
+        return f"{downloads} downloads, {len(list(draft.glob('*.jar')))} jars in place"
+
     try:
-        progress(f"Kafka: fetching {len(digests)} jars (45 MB) with Maven, once per machine")
-        _run_maven(pom, draft, len(digests), progress)
+        with elapsed(progress, f"Kafka: fetching {len(digests)} jars (45 MB) with Maven", state):
+            _run_maven(pom, draft, log)
         _verify(draft, digests)
-        (draft / "maven.log").unlink()
+        log.unlink()
         draft.rename(directory)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _run_maven(pom: Path, directory: Path, expected: int, progress: Progress) -> None:
-    log = directory / "maven.log"
+def _run_maven(pom: Path, directory: Path, log: Path) -> None:
     command = [
         _maven(),
         *("--batch-mode", "--strict-checksums", f"--file={pom}", f"-DoutputDirectory={directory}"),
         "dependency:copy-dependencies",
     ]
     with log.open("wb") as output:
-        maven = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:
-            exit_code = _watch(maven, log, expected, progress)
-        finally:
-            maven.kill()
-            maven.wait()
-    if exit_code != 0:
-        raise DevstackError(
-            f"Maven could not fetch Kafka; the end of its log:\n{log_tail(log)}",
-            "make Maven reach a repository (~/.m2/settings.xml: mirror, proxy), then start again",
-        )
-
-
-def _watch(
-    maven: subprocess.Popen[bytes], log: Path, expected: int, progress: Progress
-) -> int | None:
-    """Report progress until Maven ends; its exit code, None when it took too long."""
-    deadline = time.monotonic() + _FETCH_TIMEOUT_S
-    while time.monotonic() < deadline:
-        try:
-            return maven.wait(_PROGRESS_PERIOD_S)
-        except subprocess.TimeoutExpired:
-            copied = len(list(log.parent.glob("*.jar")))
-            downloads = log.read_bytes().count(b"Downloaded from")
-            progress(f"Kafka: {downloads} downloads, {copied} of {expected} jars in place")
-    return None
+            subprocess.run(
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=_FETCH_TIMEOUT_S,
+                check=True,
+            )
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            raise DevstackError(
+                f"Maven could not fetch Kafka: {error}; the end of its log:\n{log_tail(log)}",
+                "make Maven reach a repository (~/.m2/settings.xml: mirror, proxy), start again",
+            ) from error
 
 
 def _maven() -> str:

@@ -43,7 +43,8 @@ class Record:
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
+    headers: tuple[tuple[str, bytes], ...]
+    """By order; one without a value is empty."""
 
 
 def create_platform_topics(bootstrap: str) -> None:
@@ -177,9 +178,9 @@ def _record(message: Message[bytes, bytes]) -> Record:
     )
 
 
-def _headers(message: Message[bytes, bytes]) -> tuple[tuple[str, bytes | None], ...]:
+def _headers(message: Message[bytes, bytes]) -> tuple[tuple[str, bytes], ...]:
     headers = message.headers() or []
     pairs = headers.items() if isinstance(headers, dict) else headers
     return tuple(
-        (name, value.encode() if isinstance(value, str) else value) for name, value in pairs
+        (name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs
     )
