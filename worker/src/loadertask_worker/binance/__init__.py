@@ -1,0 +1,1 @@
+"""The venue: its endpoints, limits, errors and rows, in its own words."""

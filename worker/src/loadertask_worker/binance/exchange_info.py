@@ -1,0 +1,55 @@
+"""What a loader needs of exchangeInfo: the venue's clock and its limits. Pure and tolerant."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from loadertask_worker.binance.limiter import RAW_REQUESTS, REQUEST_WEIGHT, Limit, strictest
+from loadertask_worker.errors import ProtocolViolatedError, SourceUnavailableError
+
+_UNIT_S = {"SECOND": 1.0, "MINUTE": 60.0, "HOUR": 3_600.0, "DAY": 86_400.0}
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeInfo:
+    """The venue's clock (epoch ms, as the answer was made) and the limits of an address."""
+
+    server_time_ms: int
+    weight: Limit
+    requests: Limit
+
+
+def parse_exchange_info(body: bytes) -> ExchangeInfo:
+    """Read the answer; limits of unknown kinds or units are left out.
+
+    Raises:
+        SourceUnavailableError: not JSON.
+        ProtocolViolatedError: JSON without the venue's clock.
+
+    """
+    try:
+        info = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise SourceUnavailableError("exchangeInfo is not JSON") from error
+    server_time_ms = info.get("serverTime") if isinstance(info, dict) else None
+    if not isinstance(server_time_ms, int):
+        raise ProtocolViolatedError("exchangeInfo has no serverTime")
+    entries = info.get("rateLimits")
+    limits = [_limit(entry) for entry in entries] if isinstance(entries, list) else []
+    return ExchangeInfo(
+        server_time_ms,
+        strictest([each for kind, each in limits if kind == "REQUEST_WEIGHT"], REQUEST_WEIGHT),
+        strictest([each for kind, each in limits if kind == "RAW_REQUESTS"], RAW_REQUESTS),
+    )
+
+
+def _limit(entry: Any) -> tuple[str, Limit]:
+    try:
+        window_s = _UNIT_S[entry["interval"]] * int(entry["intervalNum"])
+        capacity = int(entry["limit"])
+        kind = str(entry["rateLimitType"])
+    except (KeyError, TypeError, ValueError):
+        return "unknown", REQUEST_WEIGHT
+    return (kind, Limit(capacity, window_s)) if capacity > 0 < window_s else ("", REQUEST_WEIGHT)

@@ -1,0 +1,179 @@
+"""The venue's REST interface under its own endpoint names: sends within the limits, retries.
+
+The only module that opens connections to the venue. Rows are parsed elsewhere; what to ask for is
+decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+import aiohttp
+
+from loadertask_worker.binance.answers import Answer, error_of
+from loadertask_worker.binance.exchange_info import ExchangeInfo, parse_exchange_info
+from loadertask_worker.binance.klines import KlinePage, KlineParser
+from loadertask_worker.binance.limiter import Admission, RequestLimiter
+from loadertask_worker.errors import (
+    ConfigurationError,
+    RateLimitedError,
+    SourceUnavailableError,
+)
+from loadertask_worker.patience import Patience
+from loadertask_worker.windows import ROWS_PER_REQUEST
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from loadertask_contract.intervals import Interval
+    from loadertask_worker.windows import Window
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+KLINES_WEIGHT = 2
+EXCHANGE_INFO_WEIGHT = 20
+
+# The venue itself gives up on a request after 10 s (error -1007).
+_LONGEST_REQUEST_S = 15.0
+_SHORTEST_REQUEST_S = 0.5
+# Each one lasts up to a minute; an address that is always over its limit needs fewer workers.
+_RATE_LIMITS_IN_A_ROW = 5
+# A full page is 200 kB. Nothing the venue sends is near this.
+_MAX_BODY_BYTES = 16 * 1024 * 1024
+
+Params = dict[str, str | int]
+
+
+class BinanceRest:
+    """One address's access to the venue, with its limiter."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, limiter: RequestLimiter, patience_s: float
+    ) -> None:
+        self._session = session
+        self._patience_s = patience_s
+        self.limiter = limiter
+        # Venue time minus this machine's monotonic clock.
+        self._clock_offset_s = time.time() - time.monotonic()
+
+    async def exchange_info(self, symbol: str) -> ExchangeInfo:
+        """GET exchangeInfo of one symbol; the limiter and the clock take what it says.
+
+        Raises:
+            SourceError: as every call here.
+
+        """
+        params: Params = {"symbol": symbol, "showPermissionSets": "false"}
+        info = await self._get("exchangeInfo", EXCHANGE_INFO_WEIGHT, params, parse_exchange_info)
+        # The answer was made before it arrived: this clock is never ahead of the venue's.
+        self._clock_offset_s = info.server_time_ms / 1000 - time.monotonic()
+        self.limiter.learn(info.weight, info.requests)
+        return info
+
+    async def klines(
+        self, symbol: str, interval: Interval, window: Window, parser: KlineParser
+    ) -> KlinePage:
+        """GET klines that open in a window, at most a page of them."""
+        params: Params = {
+            "symbol": symbol,
+            "interval": interval.value,
+            "startTime": window.start_ms,
+            "endTime": window.end_ms - 1,
+            "limit": ROWS_PER_REQUEST,
+        }
+        return await self._get("klines", KLINES_WEIGHT, params, parser.parse)
+
+    def venue_time_s(self) -> float:
+        """Now by the venue's clock (epoch seconds), never ahead of it once it is known."""
+        return time.monotonic() + self._clock_offset_s
+
+    async def _get(
+        self, endpoint: str, weight: int, params: Params, parse: Callable[[bytes], T]
+    ) -> T:
+        patience = Patience(self._patience_s)
+        rate_limits = 0
+        while True:
+            admission = await self._admission(weight)
+            begun_s = time.monotonic()
+            try:
+                return parse(await self._body(endpoint, params, admission, patience))
+            except RateLimitedError as error:
+                self.limiter.hold(error.retry_after_s, self.venue_time_s())
+                rate_limits += 1
+                if rate_limits >= _RATE_LIMITS_IN_A_ROW:
+                    raise
+                log.warning("%s: %s; waiting", endpoint, error)
+            except SourceUnavailableError as error:
+                took_s = time.monotonic() - begun_s
+                delay_s = patience.delay_after_failure(took_s, random.random())  # noqa: S311
+                if delay_s is None:
+                    raise
+                log.warning("%s: %s; again in %.1f s", endpoint, error, delay_s)
+                await asyncio.sleep(delay_s)
+
+    async def _admission(self, weight: int) -> Admission:
+        while True:
+            admission = self.limiter.admit(weight, self.venue_time_s())
+            if isinstance(admission, Admission):
+                return admission
+            await asyncio.sleep(max(admission - self.venue_time_s(), 0.001))
+
+    async def _body(
+        self, endpoint: str, params: Params, admission: Admission, patience: Patience
+    ) -> bytes:
+        used_weight = None
+        try:
+            answer = await self._answer(endpoint, params, patience)
+            used_weight = answer.used_weight
+        finally:
+            self.limiter.settle(admission, used_weight, self.venue_time_s())
+        if error := error_of(answer, datetime.now(UTC)):
+            raise error
+        return answer.body
+
+    async def _answer(self, endpoint: str, params: Params, patience: Patience) -> Answer:
+        limit_s = max(_SHORTEST_REQUEST_S, min(_LONGEST_REQUEST_S, patience.left_s))
+        try:
+            async with (
+                asyncio.timeout(limit_s),
+                self._session.get(f"api/v3/{endpoint}", params=params) as response,
+            ):
+                return Answer(response.status, response.headers, await _read(response))
+        except TimeoutError as error:
+            raise SourceUnavailableError(f"no answer within {limit_s:.1f} s") from error
+        except aiohttp.InvalidURL as error:
+            raise ConfigurationError.of("BINANCE_API_URL", f"is no address: {error}") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise SourceUnavailableError(f"{type(error).__name__}: {error}") from error
+
+
+@asynccontextmanager
+async def binance_rest(
+    base_url: str, *, patience_s: float, weight_share: float
+) -> AsyncIterator[BinanceRest]:
+    """Access to the venue at ``base_url``; honours the proxy variables of the environment."""
+    session = aiohttp.ClientSession(
+        base_url=base_url.rstrip("/") + "/",
+        trust_env=True,
+        timeout=aiohttp.ClientTimeout(total=None),
+        headers={"User-Agent": "loadertask-worker", "Accept": "application/json"},
+        read_bufsize=1024 * 1024,
+    )
+    async with session:
+        yield BinanceRest(session, RequestLimiter(weight_share), patience_s)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _MAX_BODY_BYTES:
+            raise SourceUnavailableError(f"an answer of more than {_MAX_BODY_BYTES} bytes")
+    return bytes(body)

@@ -1,0 +1,1 @@
+"""Kafka: records, events and commands; the only part of the worker that knows aiokafka."""

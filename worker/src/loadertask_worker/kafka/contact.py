@@ -1,0 +1,97 @@
+"""The first contact with the brokers: reached, or the true reason why not.
+
+aiokafka's clients say "Unable to bootstrap" whatever the cause; a single connection tells a wrong
+password from a wrong CA from a broker that is down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from aiokafka.conn import create_conn
+from aiokafka.errors import (
+    IllegalSaslStateError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
+
+from loadertask_worker.errors import ConfigurationError, SinkUnavailableError
+from loadertask_worker.kafka.security import SASL_MECHANISM
+from loadertask_worker.patience import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from loadertask_worker.kafka.security import KafkaAccess
+
+log = logging.getLogger(__name__)
+
+_CONNECT_S = 10.0
+
+
+@asynccontextmanager
+async def broker_connection(access: KafkaAccess, patience_s: float) -> AsyncIterator[Any]:
+    """A connection to the first broker that answers, logged in.
+
+    Raises:
+        ConfigurationError: a broker answers, and the CA, the user or the protocol is wrong.
+        SinkUnavailableError: none answers within ``patience_s``.
+
+    """
+    patience = Patience(patience_s)
+    while True:
+        begun_s = time.monotonic()
+        connection, reasons = await _first_connection(access, patience)
+        if connection:
+            break
+        took_s = time.monotonic() - begun_s
+        delay_s = patience.delay_after_failure(took_s, random.random())  # noqa: S311
+        if delay_s is None:
+            raise SinkUnavailableError(patience_s, reasons)
+        log.warning("Kafka is not reachable yet: %s; again in %.1f s", reasons, delay_s)
+        await asyncio.sleep(delay_s)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+async def _first_connection(access: KafkaAccess, patience: Patience) -> tuple[Any, str]:
+    reasons = []
+    limit_s = max(1.0, min(_CONNECT_S, patience.left_s))
+    for host, port in access.servers:
+        try:
+            async with asyncio.timeout(limit_s):
+                return await create_conn(host, port, **access.connection_options), ""
+        except (KafkaError, OSError, TimeoutError) as error:
+            if problem := _misconfiguration(error, access, f"{host}:{port}"):
+                raise problem from error
+            reasons.append(f"{host}:{port}: {str(error) or type(error).__name__}")
+    return None, ", ".join(reasons)
+
+
+def _misconfiguration(
+    error: Exception, access: KafkaAccess, broker: str
+) -> ConfigurationError | None:
+    """What the operator of the task must change, where the error shows it."""
+    match error:
+        case SaslAuthenticationFailed() | IllegalSaslStateError():
+            message = f"{broker} refuses user {access.user!r} with this password"
+            return ConfigurationError.of("KAFKA_PASSWORD_PRODUCER", message)
+        case UnsupportedSaslMechanismError():
+            message = f"{broker} does not log in by {SASL_MECHANISM}"
+            return ConfigurationError.of("KAFKA_SECURITY_PROTOCOL", message)
+        case ssl.SSLCertVerificationError():
+            message = f"does not vouch for {broker}: {error.verify_message}"
+            return ConfigurationError.of("CA_PATH", message)
+        case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "RECORD_LAYER_FAILURE"):
+            message = f"{access.protocol} needs TLS, which {broker} does not speak"
+            return ConfigurationError.of("KAFKA_SECURITY_PROTOCOL", message)
+    return None

@@ -1,0 +1,115 @@
+"""Commands from queue-control: read without a group, from a moment in the past, whatever comes.
+
+Other programs write there too: what cannot be read is skipped, and no error ends the listener.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+
+from loadertask_contract.commands import Command, parse_command
+from loadertask_contract.messages import UnreadableMessageError
+from loadertask_worker.errors import ConfigurationError, SinkUnavailableError
+from loadertask_worker.kafka.stopping import stop_within_bound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadertask_worker.kafka.security import KafkaAccess
+
+log = logging.getLogger(__name__)
+
+_POLL_MS = 1_000
+_PAUSE_AFTER_ERROR_S = 1.0
+
+
+class ControlListener:
+    """Listens for commands to one queue id or to everybody.
+
+    Args:
+        since_ms: epoch ms; a command published before is for an earlier life of this queue id.
+        on_command: called for every command that is for us.
+
+    """
+
+    def __init__(
+        self,
+        access: KafkaAccess,
+        topic: str,
+        queue_id: str,
+        *,
+        since_ms: int,
+        on_command: Callable[[Command], None],
+    ) -> None:
+        # Without a group, aiokafka assigns every partition of the topic, also later ones.
+        self._consumer = AIOKafkaConsumer(
+            topic,
+            **access.client_options,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        self._topic, self._queue_id = topic, queue_id
+        self._since_ms = since_ms
+        self._on_command = on_command
+
+    async def start(self, patience_s: float) -> None:
+        """Connect and stand where ``since_ms`` is.
+
+        Raises:
+            ConfigurationError: we may not read the topic.
+            SinkUnavailableError: no connection within the patience.
+
+        """
+        try:
+            async with asyncio.timeout(max(patience_s, 1.0)):
+                await self._consumer.start()
+                await self._seek()
+        except TopicAuthorizationFailedError as error:
+            raise self._refusal() from error
+        except (TimeoutError, KafkaError) as error:
+            raise SinkUnavailableError(patience_s, str(error)) from error
+
+    async def listen(self) -> None:
+        """Obey until cancelled."""
+        while True:
+            try:
+                fetched = await self._consumer.getmany(timeout_ms=_POLL_MS)
+            except Exception as error:
+                log.warning("%s cannot be read just now: %r", self._topic, error)
+                await asyncio.sleep(_PAUSE_AFTER_ERROR_S)
+                continue
+            for records in fetched.values():
+                for record in records:
+                    self._take(record.value)
+
+    async def close(self) -> None:
+        """Leave Kafka within a bound."""
+        await stop_within_bound(self._consumer.stop(), "control listener")
+
+    async def _seek(self) -> None:
+        partitions = self._consumer.assignment()
+        found = await self._consumer.offsets_for_times(dict.fromkeys(partitions, self._since_ms))
+        for partition in partitions:
+            if position := found.get(partition):
+                self._consumer.seek(partition, position.offset)
+            else:
+                await self._consumer.seek_to_end(partition)
+
+    def _take(self, value: bytes | None) -> None:
+        try:
+            command = parse_command(value)
+        except UnreadableMessageError as error:
+            log.debug("skipped a message of %s: %s", self._topic, error)
+            return
+        if command.is_for(self._queue_id):
+            self._on_command(command.command)
+
+    def _refusal(self) -> ConfigurationError:
+        message = f"topic {self._topic} may not be read: grant the ACL Read"
+        return ConfigurationError.of("QUEUE_CONTROL_TOPIC", message)

@@ -1,0 +1,231 @@
+"""The life of one attempt as a machine without I/O: (state, input) → (state, events to send).
+
+It decides what is reported, how the attempt ends and with which exit code; the terminal event
+comes out exactly once. It knows no clock, no Kafka and no venue.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum, auto
+
+from loadertask_contract.events import Event, EventStatus, Progress, QueueEvent
+from loadertask_contract.exit_codes import ExitCode
+from loadertask_worker.errors import BannedError, LoadError
+
+CRASHED = 1
+"""Exit code of a bug: none of the contract's, so it counts as a crash and is tried again."""
+
+# Readers refuse messages above 64 KiB; people stop reading long before.
+_MAX_MESSAGE_CHARACTERS = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who speaks: the fields that are the same in every event."""
+
+    queue_id: str
+    symbol: str
+    type: str
+    producer: str
+    shard: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadStarted:
+    """The load begins: what it will do, for people and in numbers."""
+
+    plan: str
+    total: int | None
+    delivery: str
+    source: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsCommitted:
+    """Kafka acknowledged ``records`` more; all data before ``loaded_through`` is in."""
+
+    records: int
+    loaded_through: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatDue:
+    """It is time to report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pinged:
+    """Somebody asks whether we live."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopCommanded:
+    """queue-control says stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terminated:
+    """SIGTERM: the pod has to go, the task has not."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadEnded:
+    """The load returned: everything is committed that was complete; all of it, or up to a wish."""
+
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailed:
+    """The load cannot go on; an error that is not ours is a bug."""
+
+    error: Exception
+
+
+Input = (
+    LoadStarted
+    | RecordsCommitted
+    | HeartbeatDue
+    | Pinged
+    | StopCommanded
+    | Terminated
+    | LoadEnded
+    | LoadFailed
+)
+
+
+class Wish(Enum):
+    """Why a load should end early; a stop is asked, a termination is suffered."""
+
+    NONE = auto()
+    TERMINATE = auto()
+    STOP = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """The state. ``final`` is the last word once there is one, for the termination log."""
+
+    identity: Identity
+    started_s: float
+    wish: Wish = Wish.NONE
+    records: int = 0
+    reported_records: int = 0
+    reported_s: float | None = None
+    progress: Progress = field(default_factory=Progress)
+    final: Event | None = None
+    exit_code: int | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the attempt is over: nothing is reported after that."""
+        return self.exit_code is not None
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the load is to commit what is complete and return."""
+        return self.wish is not Wish.NONE
+
+
+Step = tuple[Lifecycle, tuple[Event, ...]]
+
+
+def advance(state: Lifecycle, given: Input, now_s: float) -> Step:
+    """Take one input at ``now_s`` (epoch seconds); an attempt that has ended takes none."""
+    if state.has_ended:
+        return state, ()
+    match given:
+        case LoadStarted():
+            return _start(state, given, now_s)
+        case RecordsCommitted(records, loaded_through):
+            progress = state.progress.model_copy(update={"loaded_through": loaded_through})
+            return replace(state, records=state.records + records, progress=progress), ()
+        case HeartbeatDue() | Pinged():
+            return _report(state, now_s)
+        case StopCommanded():
+            return replace(state, wish=Wish.STOP), ()
+        case Terminated():
+            wish = Wish.TERMINATE if state.wish is Wish.NONE else state.wish
+            return replace(state, wish=wish), ()
+        case LoadEnded(complete):
+            return _end(state, now_s, complete=complete)
+        case LoadFailed(error):
+            return _fail(state, error, now_s)
+
+
+def _start(state: Lifecycle, given: LoadStarted, now_s: float) -> Step:
+    progress = Progress(
+        total=given.total, delivery=given.delivery, source=given.source, shard=state.identity.shard
+    )
+    state = replace(state, progress=progress, reported_s=now_s)
+    sentences = [given.plan, f"delivery {given.delivery}", *given.warnings]
+    return state, (_event(state, EventStatus.STARTED, "; ".join(sentences), now_s),)
+
+
+def _report(state: Lifecycle, now_s: float) -> Step:
+    since_s = state.started_s if state.reported_s is None else state.reported_s
+    elapsed_s = max(now_s - since_s, 0.001)
+    rate = round((state.records - state.reported_records) / elapsed_s)
+    progress = state.progress.model_copy(update={"records_per_second": rate})
+    state = replace(state, progress=progress, reported_records=state.records, reported_s=now_s)
+    message = f"Loaded and published {state.records} records"
+    return state, (_event(state, EventStatus.LOADING, message, now_s),)
+
+
+def _end(state: Lifecycle, now_s: float, *, complete: bool) -> Step:
+    if complete:
+        message = f"Loaded and published {state.records} records"
+        return _terminal(state, EventStatus.FINISHED, message, ExitCode.DONE, now_s)
+    if state.wish is Wish.STOP:
+        message = f"Stopped after {state.records} records"
+        return _terminal(state, EventStatus.INTERRUPTED, message, ExitCode.DONE, now_s)
+    # Nobody asked the task to end, so no terminal event: the next attempt goes on.
+    message = f"Asked to terminate after {state.records} records; to be tried again"
+    event = _event(state, EventStatus.LOADING, message, now_s, reason="Terminated")
+    return replace(state, final=event, exit_code=ExitCode.TRY_AGAIN), (event,)
+
+
+def _fail(state: Lifecycle, error: Exception, now_s: float) -> Step:
+    if not isinstance(error, LoadError):
+        message = f"A bug in the loader: {type(error).__name__}: {error}"
+        return _terminal(state, EventStatus.ERROR, message, CRASHED, now_s, reason="Crashed")
+    if isinstance(error, BannedError):
+        progress = state.progress.model_copy(update={"banned_until": error.until})
+        state = replace(state, progress=progress)
+    return _terminal(
+        state, EventStatus.ERROR, str(error), error.exit_code, now_s, reason=error.reason
+    )
+
+
+def _terminal(
+    state: Lifecycle,
+    status: EventStatus,
+    message: str,
+    exit_code: int,
+    now_s: float,
+    *,
+    reason: str | None = None,
+) -> Step:
+    event = _event(state, status, message, now_s, reason=reason)
+    return replace(state, final=event, exit_code=exit_code), (event,)
+
+
+def _event(
+    state: Lifecycle, status: EventStatus, message: str, now_s: float, *, reason: str | None = None
+) -> Event:
+    payload = QueueEvent(
+        queue_id=state.identity.queue_id,
+        symbol=state.identity.symbol,
+        type=state.identity.type,
+        status=status,
+        message=message[:_MAX_MESSAGE_CHARACTERS],
+        records_written=state.records,
+        finished=status.is_terminal,
+        producer=state.identity.producer,
+        timestamp=now_s,
+    )
+    changes = {"done": state.records, "reason": reason}
+    return Event(payload, state.progress.model_copy(update=changes))

@@ -1,0 +1,93 @@
+"""The end of a worker whose environment cannot be used: every problem said, nothing loaded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from loadertask_contract.parsing import EnvironmentProblemsError, parse_environment
+from loadertask_contract.topics import parse_queue_id
+from loadertask_worker.errors import ConfigurationError, LoadError
+from loadertask_worker.kafka.contact import broker_connection
+from loadertask_worker.kafka.security import kafka_access
+from loadertask_worker.kafka.telemetry import EventSender
+from loadertask_worker.last_words import write_last_words
+from loadertask_worker.lifecycle import Identity, Lifecycle, LoadFailed, advance
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from loadertask_contract.environment import WorkerEnvironment
+    from loadertask_contract.events import Event
+
+log = logging.getLogger(__name__)
+
+_REPORT_S = 3.0
+
+# Stand-ins for what is wrong or missing and not needed to send an event.
+_STAND_INS = {
+    "SYMBOL": "UNKNOWN",
+    "TYPE": "ws_trades",
+    "KAFKA_TOPIC": "unknown",
+    "TELEMETRY_PRODUCER_ID": "unknown",
+}
+
+
+async def end_misconfigured(variables: Mapping[str, str], error: ConfigurationError) -> int:
+    """Say every problem on stderr, in the termination log and, where possible, in one event."""
+    for problem in error.problems:
+        log.error("%s", problem)
+    now_s = time.time()
+    state = Lifecycle(_identity(variables), started_s=now_s)
+    state, (event,) = advance(state, LoadFailed(error), now_s)
+    write_last_words(event)
+    if environment := reporting_environment(variables, error):
+        try:
+            async with asyncio.timeout(_REPORT_S):
+                await _report(environment, event)
+        except (LoadError, TimeoutError) as trouble:
+            log.warning("the error event could not be sent: %s", trouble or "no answer in time")
+    return int(state.exit_code or 0)
+
+
+def reporting_environment(
+    variables: Mapping[str, str], error: ConfigurationError
+) -> WorkerEnvironment | None:
+    """What is usable of an environment, if that is enough to send an event by."""
+    wrong = {problem.variable for problem in error.problems}
+    usable = {name: value for name, value in variables.items() if name not in wrong}
+    usable |= {name: text for name, text in _STAND_INS.items() if name in wrong}
+    try:
+        return parse_environment(usable, datetime.now(UTC)).environment
+    except EnvironmentProblemsError:
+        return None
+
+
+async def _report(environment: WorkerEnvironment, event: Event) -> None:
+    access = kafka_access(environment)
+    async with broker_connection(access, _REPORT_S):
+        pass
+    sender = EventSender(access, environment.queue_events_topic)
+    sender.send(event)
+    try:
+        await sender.start(_REPORT_S)
+        await sender.wait_until_sent(_REPORT_S)
+    finally:
+        await sender.close()
+
+
+def _identity(variables: Mapping[str, str]) -> Identity:
+    """Who we are as far as told; what is malformed is repeated, so that it can be recognised."""
+    try:
+        queue_id = parse_queue_id(variables.get("QUEUE_ID", ""))
+    except ValueError:
+        queue_id = ""
+    return Identity(
+        queue_id=queue_id,
+        symbol=variables.get("SYMBOL", "")[:64],
+        type=variables.get("TYPE", "")[:64],
+        producer=variables.get("TELEMETRY_PRODUCER_ID", "")[:249],
+    )

@@ -1,0 +1,224 @@
+"""One attempt from environment to exit code: connects the machine, Kafka and the task.
+
+Order: configuration → Kafka reachable → topics → control listener → ``started`` → load. Every wait
+here has a bound, so that the exit never hangs on what is unreachable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from loadertask_contract.commands import Command
+from loadertask_contract.parsing import (
+    EnvironmentProblemsError,
+    ParsedEnvironment,
+    parse_environment,
+)
+from loadertask_contract.time_range import epoch_ms, from_epoch_ms
+from loadertask_worker import lifecycle
+from loadertask_worker.errors import ConfigurationError, DeliveryUnknownError, LoadError
+from loadertask_worker.kafka.contact import broker_connection
+from loadertask_worker.kafka.control import ControlListener
+from loadertask_worker.kafka.records import RecordPublisher
+from loadertask_worker.kafka.security import kafka_access
+from loadertask_worker.kafka.telemetry import EventSender
+from loadertask_worker.kafka.topics import ensure_topic
+from loadertask_worker.last_words import write_last_words
+from loadertask_worker.misconfigured import end_misconfigured
+from loadertask_worker.ordered import until_stop
+from loadertask_worker.tasks import Task, task_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from loadertask_worker.kafka.security import KafkaAccess
+
+log = logging.getLogger(__name__)
+
+# What a load may take to commit what it holds, once it was asked to end.
+_COMMIT_S = 10.0
+_LAST_EVENT_S = 3.0
+_FIRST_EVENT_S = 10.0
+
+
+async def run_worker(variables: Mapping[str, str]) -> int:
+    """Run one attempt and return its exit code. ``variables`` is the environment, read once."""
+    now = datetime.now(UTC)
+    try:
+        parsed = _parsed(variables, now)
+        task = task_for(parsed.environment, epoch_ms(now.replace(microsecond=0)))
+        access = kafka_access(parsed.environment)
+    except ConfigurationError as error:
+        return await end_misconfigured(variables, error)
+    return await Attempt(parsed, task, access, now).run()
+
+
+def _parsed(variables: Mapping[str, str], now: datetime) -> ParsedEnvironment:
+    try:
+        return parse_environment(variables, now)
+    except EnvironmentProblemsError as error:
+        raise ConfigurationError(*error.problems) from error
+
+
+class Attempt:
+    """One life of a worker: feeds the machine and does what it says."""
+
+    def __init__(
+        self, parsed: ParsedEnvironment, task: Task, access: KafkaAccess, begun: datetime
+    ) -> None:
+        environment = parsed.environment
+        self._environment, self._warnings = environment, parsed.warnings
+        self._task, self._access = task, access
+        self._control_since = environment.control_since or begun
+        self._stop = asyncio.Event()
+        self._events = EventSender(access, environment.queue_events_topic)
+        self._clients: list[EventSender | RecordPublisher | ControlListener] = [self._events]
+        self._state = lifecycle.Lifecycle(
+            lifecycle.Identity(
+                queue_id=environment.queue_id,
+                symbol=environment.symbol,
+                type=str(environment.load_type),
+                producer=environment.producer_id,
+            ),
+            started_s=begun.timestamp(),
+        )
+
+    async def run(self) -> int:
+        """Live, say the last word wherever it can be heard, and return the exit code."""
+        self._obey_signals()
+        try:
+            await self._live()
+        except* Exception as group:
+            self._fail(group)
+        if self._state.final:
+            write_last_words(self._state.final)
+        if not await self._is_reported():
+            log.warning("Kafka did not take the last event within %.0f s", _LAST_EVENT_S)
+        await asyncio.gather(*(client.close() for client in self._clients))
+        return int(self._state.exit_code or 0)
+
+    async def _live(self) -> None:
+        connected = await until_stop(self._connect(), self._stop)
+        if connected is None:
+            self._give(lifecycle.LoadEnded(complete=False))
+            return
+        publisher, control = connected
+        self._announce()
+        await self._events.wait_until_sent(_FIRST_EVENT_S)
+        async with asyncio.TaskGroup() as group:
+            companions = [
+                group.create_task(control.listen()),
+                group.create_task(self._beat()),
+            ]
+            try:
+                complete = await self._load(publisher)
+            finally:
+                for companion in companions:
+                    companion.cancel()
+        self._give(lifecycle.LoadEnded(complete=complete))
+
+    async def _connect(self) -> tuple[RecordPublisher, ControlListener]:
+        environment, access, patience_s = self._environment, self._access, self._patience_s
+        async with broker_connection(access, patience_s) as broker:
+            ensure = partial(ensure_topic, broker, access)
+            await ensure("QUEUE_EVENTS_TOPIC", environment.queue_events_topic, partitions=1)
+            await self._events.start(patience_s)
+            await ensure("QUEUE_CONTROL_TOPIC", environment.queue_control_topic, partitions=1)
+            await ensure("KAFKA_TOPIC", environment.kafka_topic)
+        publisher = RecordPublisher(
+            access,
+            environment.kafka_topic,
+            environment.symbol,
+            patience_s=patience_s,
+            on_committed=self._committed,
+        )
+        control = ControlListener(
+            access,
+            environment.queue_control_topic,
+            environment.queue_id,
+            since_ms=epoch_ms(self._control_since),
+            on_command=self._command,
+        )
+        self._clients += (publisher, control)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(publisher.start())
+            group.create_task(control.start(patience_s))
+        return publisher, control
+
+    async def _load(self, publisher: RecordPublisher) -> bool:
+        """Load; once asked to end, only as long as it takes to commit."""
+        load = asyncio.create_task(self._task.load(publisher, self._stop))
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({load, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not load.done():
+                await asyncio.wait({load}, timeout=_COMMIT_S)
+            if not load.done():
+                what = f"not within {_COMMIT_S:.0f} s of the request to stop"
+                raise DeliveryUnknownError(publisher.unacknowledged, what)
+            return load.result()
+        finally:
+            for task in (load, stopped):
+                task.cancel()
+            await asyncio.gather(load, stopped, return_exceptions=True)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._environment.telemetry_interval_s)
+            self._give(lifecycle.HeartbeatDue())
+
+    def _announce(self) -> None:
+        started = self._task.announce()
+        warnings = (*self._warnings, *started.warnings)
+        for warning in warnings:
+            log.warning("%s", warning)
+        self._give(
+            lifecycle.LoadStarted(
+                started.plan, started.total, started.delivery, started.source, warnings
+            )
+        )
+
+    def _give(self, given: lifecycle.Input) -> None:
+        self._state, events = lifecycle.advance(self._state, given, time.time())
+        if self._state.should_stop:
+            self._stop.set()
+        for event in events:
+            log.info("%s: %s", event.payload.status, event.payload.message)
+            self._events.send(event)
+
+    def _fail(self, group: ExceptionGroup[Exception]) -> None:
+        first: Exception = group
+        while isinstance(first, ExceptionGroup):
+            first = first.exceptions[0]
+        if not isinstance(first, LoadError):
+            log.error("a bug in the loader", exc_info=first)
+        self._give(lifecycle.LoadFailed(first))
+
+    async def _is_reported(self) -> bool:
+        try:
+            return await self._events.wait_until_sent(_LAST_EVENT_S)
+        except ConfigurationError as error:
+            log.warning("%s", error)
+            return True
+
+    def _committed(self, records: int, through_ms: int) -> None:
+        self._give(lifecycle.RecordsCommitted(records, from_epoch_ms(through_ms)))
+
+    def _command(self, command: Command) -> None:
+        log.info("command %s", command)
+        self._give(lifecycle.StopCommanded() if command is Command.STOP else lifecycle.Pinged())
+
+    def _obey_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self._give, lifecycle.Terminated())
+
+    @property
+    def _patience_s(self) -> float:
+        return self._environment.patience_s

@@ -1,0 +1,63 @@
+"""What can be loaded: one module per task type, found by the ``TYPE`` of the environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from loadertask_contract.environment import Delivery, RecordTime, WorkerEnvironment
+from loadertask_contract.parsing import Problem
+from loadertask_contract.task_types import TaskType
+from loadertask_worker.errors import ConfigurationError
+from loadertask_worker.tasks.api_candles import CandleTask
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+
+    from loadertask_worker.kafka.records import RecordPublisher
+    from loadertask_worker.lifecycle import LoadStarted
+
+
+class Task(Protocol):
+    """One kind of load."""
+
+    def announce(self) -> LoadStarted:
+        """What it is going to do."""
+
+    async def load(self, publisher: RecordPublisher, stop: asyncio.Event) -> bool:
+        """Load until done or until ``stop``, everything flushed; whether it was done.
+
+        Raises:
+            LoadError: it cannot go on.
+
+        """
+
+
+TASKS: dict[TaskType, Callable[[WorkerEnvironment, int], Task]] = {TaskType.API_CANDLES: CandleTask}
+
+
+def task_for(environment: WorkerEnvironment, now_ms: int) -> Task:
+    """The task that an environment asks for.
+
+    Raises:
+        ConfigurationError: with everything asked for that this version cannot do.
+
+    """
+    if problems := tuple(_not_in_this_version(environment)):
+        raise ConfigurationError(*problems)
+    return TASKS[environment.load_type.task_type](environment, now_ms)
+
+
+def _not_in_this_version(environment: WorkerEnvironment) -> Iterator[Problem]:
+    if environment.load_type.task_type not in TASKS:
+        known = ", ".join(TASKS)
+        message = f"{environment.load_type} cannot be loaded: this version loads {known} only"
+        yield Problem("TYPE", message)
+    if environment.delivery not in (None, Delivery.AT_LEAST_ONCE):
+        message = f"this version delivers {Delivery.AT_LEAST_ONCE} only: leave it unset"
+        yield Problem("LOADER_DELIVERY", message)
+    if environment.record_time is not RecordTime.PUBLICATION:
+        message = f"this version knows {RecordTime.PUBLICATION} only: leave it unset"
+        yield Problem("LOADER_RECORD_TIME", message)
+    if environment.shard_count > 1:
+        yield Problem("LOADER_SHARD_COUNT", "this version loads in one shard only: leave it unset")
