@@ -240,7 +240,9 @@ def test_a_stopped_broker_leaves_no_process(own: Kafka) -> None:
 def test_a_port_taken_by_another_program_is_named(own: Kafka) -> None:
     devstack_kafka.stop(own.directory)
     address, port = own.plain.split(":")
-    with socket.create_server((address, int(port))):
-        with pytest.raises(DevstackError, match=f"another program listens on Kafka's port {port}"):
-            devstack_kafka.start(own.directory)
+    with (
+        socket.create_server((address, int(port))),
+        pytest.raises(DevstackError, match=f"another program listens on Kafka's port {port}"),
+    ):
+        devstack_kafka.start(own.directory)
     assert devstack_kafka.find(own.directory) is None
