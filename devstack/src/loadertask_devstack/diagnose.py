@@ -6,6 +6,7 @@ Never raises: what cannot be had is said in its place.
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,8 @@ def collected(directory: Path, kubeconfig: Path | None = None, kubectl: str = "k
     """
     sections = [*_logs(directory)]
     if kubeconfig is not None:
-        sections += _cluster(_Kubectl(kubectl, kubeconfig))
+        with tempfile.TemporaryDirectory(prefix="kubectl-cache-") as cache:
+            sections += _cluster(_Kubectl(kubectl, kubeconfig, cache))
     if not sections:
         return f"no logs in {directory}: nothing was started there\n"
     return "\n".join(f"=== {title}\n{text.rstrip()}\n" for title, text in sections)
@@ -48,12 +50,15 @@ def collected(directory: Path, kubeconfig: Path | None = None, kubectl: str = "k
 class _Kubectl:
     program: str
     kubeconfig: Path
+    cache: str
+    """Of its own: another cluster at the same address must not be mistaken for this one."""
 
     def output(self, *arguments: str) -> str:
         """What the command prints, or why it failed."""
         command = [
             self.program,
             f"--kubeconfig={self.kubeconfig}",
+            f"--cache-dir={self.cache}",
             f"--request-timeout={_REQUEST_TIMEOUT_S}s",
             *arguments,
         ]

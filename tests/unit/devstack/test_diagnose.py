@@ -17,7 +17,7 @@ case "$*" in
         echo "default   crashing  0,2"
         echo "default   pending   <none>" ;;
     *events*) echo "error: no such thing" >&2; exit 1 ;;
-    *) shift 2; echo "called: $*" ;;
+    *) shift 3; echo "called: $*" ;;
 esac
 """
 
