@@ -93,8 +93,6 @@ def controller_manager(program: Path, credentials: Credentials, *, secure_port: 
     return [
         str(program),
         f"--kubeconfig={kubeconfig}",
-        f"--authentication-kubeconfig={kubeconfig}",
-        f"--authorization-kubeconfig={kubeconfig}",
         f"--root-ca-file={credentials.authority}",
         f"--service-account-private-key-file={credentials.certificate('service-account').key}",
         "--use-service-account-credentials",
@@ -111,8 +109,6 @@ def scheduler(program: Path, credentials: Credentials) -> list[str]:
     return [
         str(program),
         f"--kubeconfig={kubeconfig}",
-        f"--authentication-kubeconfig={kubeconfig}",
-        f"--authorization-kubeconfig={kubeconfig}",
         f"--bind-address={_LOOPBACK}",
         "--leader-elect=false",
         "--profiling=false",
@@ -177,7 +173,9 @@ def network_config(bridge: str) -> dict[str, Any]:
     }
 
 
-def kubelet(program: Path, credentials: Credentials, config: Path, root: Path) -> list[str]:
+def kubelet(
+    program: Path, credentials: Credentials, config: Path, root: Path, node_address: str
+) -> list[str]:
     """The node's agent."""
     return [
         str(program),
@@ -185,6 +183,7 @@ def kubelet(program: Path, credentials: Credentials, config: Path, root: Path) -
         f"--kubeconfig={credentials.kubeconfig('kubelet')}",
         f"--hostname-override={NODE_NAME}",
         f"--root-dir={root}",
+        f"--node-ip={node_address}",  # there is no default route to guess it from
     ]
 
 
@@ -232,30 +231,9 @@ def proxy(program: Path, credentials: Credentials) -> list[str]:
         f"--kubeconfig={credentials.kubeconfig('proxy')}",
         f"--hostname-override={NODE_NAME}",
         "--proxy-mode=iptables",
+        "--masquerade-all",  # else an answer between two pods of one bridge would pass by
         "--conntrack-max-per-core=0",  # the machine's limits stay as they are
         "--conntrack-tcp-timeout-established=0s",
         "--conntrack-tcp-timeout-close-wait=0s",
         f"--metrics-bind-address={_LOOPBACK}:10249",
     ]
-
-
-def dns(program: Path, config: Path) -> list[str]:
-    """CoreDNS, as a process of the node."""
-    return [str(program), "-conf", str(config)]
-
-
-def dns_config(credentials: Credentials, node_address: str) -> str:
-    """The Corefile: the cluster's names, and no other server to ask."""
-    return f"""\
-cluster.local:53 in-addr.arpa:53 {{
-    bind {node_address}
-    errors
-    health {_LOOPBACK}:8080
-    ready {_LOOPBACK}:8181
-    cache 5
-    kubernetes cluster.local in-addr.arpa {{
-        kubeconfig {credentials.kubeconfig("dns")}
-        pods insecure
-    }}
-}}
-"""
