@@ -1,1 +1,3 @@
-"""The operator: runs LoaderTask objects as Jobs and mirrors what their workers report."""
+"""The operator: watches LoaderTask objects, runs each as worker Jobs, mirrors their events."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,202 @@
+"""The arbitration table of design operator §2: Job and last word of one attempt → what it means.
+
+The two sources can disagree; the termination log is a second witness of the last word. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from loadertask_contract.events import EventStatus
+from loadertask_contract.exit_codes import ExitCode, Recovery, recovery_from
+from loadertask_operator.conditions import ConditionType, Reason
+from loadertask_operator.observed import JobOutcome, JobState, termination_of
+from loadertask_operator.situation import Situation
+from loadertask_operator.status import StopMethod
+
+
+class Course(StrEnum):
+    """Where an attempt that has not ended is."""
+
+    NOT_CREATED = "NotCreated"
+    STARTING = "Starting"
+    RUNNING = "Running"
+    STOPPING = "Stopping"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Underway:
+    """The attempt goes on; at ``until`` time alone changes that."""
+
+    course: Course
+    until: datetime | None = None
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    SUCCEEDED = "Succeeded"
+    STOPPED = "Stopped"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The attempt has ended; a warning is worth a Kubernetes Event."""
+
+    outcome: Outcome
+    reason: Reason
+    message: str = ""
+    exit_code: int | None = None
+    recovery: Recovery = Recovery.NONE
+    warning: str = ""
+
+
+Verdict = Underway | Ending
+
+
+def judge(situation: Situation) -> Verdict:
+    """What Job and events of the current attempt say together."""
+    job, attempt = situation.observed.own_job, situation.attempt
+    if attempt is None:
+        return Underway(Course.NOT_CREATED)
+    if job is None or (attempt.job_uid and job.uid != attempt.job_uid):
+        return _without_job(situation)
+    if job.outcome is None:
+        return _with_active_job(situation, job)
+    return _with_ended_job(situation, job)
+
+
+def _without_job(situation: Situation) -> Verdict:
+    attempt = situation.attempt
+    assert attempt is not None  # noqa: S101 - judge has checked it
+    if attempt.job_uid is None and situation.said is None:
+        return Underway(Course.NOT_CREATED)
+    stop = situation.status.stop
+    if stop and stop.method is StopMethod.JOB_DELETED and situation.said is not _FINISHED:
+        return _stopped(situation)
+    spoken = _spoken_ending(situation)
+    if spoken:
+        return spoken
+    # Absence is not failure: the Job may only be missing from an outdated view.
+    running = situation.status.condition(ConditionType.RUNNING)
+    since = running.last_transition_time if running and running.status == "Unknown" else None
+    until = (since or situation.moment) + situation.rules.grace
+    if situation.now < until:
+        return Underway(Course.UNKNOWN, until)
+    message = f"Job {attempt.job_name} is gone, and its worker has not said how it ended"
+    return Ending(Outcome.FAILED, Reason.JOB_DISAPPEARED, message, recovery=Recovery.RETRY)
+
+
+def _with_active_job(situation: Situation, job: JobState) -> Verdict:
+    said = situation.said
+    if said is None:
+        return Underway(Course.STARTING)
+    if not said.is_terminal:
+        return Underway(Course.RUNNING)
+    last = situation.status.last_event
+    until = (last.time if last else situation.moment) + situation.rules.grace
+    spoken = _spoken_ending(situation)
+    if spoken and situation.now >= until:
+        warning = f"Job {job.name} goes on after the worker said {said}: it is deleted"
+        return _with_warning(spoken, warning)
+    is_pending = situation.pod is not None and situation.pod.phase == "Pending"
+    if is_pending and said is not EventStatus.INTERRUPTED:
+        return Underway(Course.RUNNING, until)
+    return Underway(Course.STOPPING, until)
+
+
+def _with_ended_job(situation: Situation, job: JobState) -> Verdict:
+    spoken = _spoken_ending(situation)
+    has_failed = job.outcome is JobOutcome.FAILED
+    if spoken:
+        if has_failed and spoken.outcome is Outcome.SUCCEEDED:
+            return _with_warning(spoken, f"Job {job.name} failed after the load was finished")
+        return spoken
+    if has_failed and situation.pod and situation.pod.end:
+        return _crash(situation)
+    until = (job.ended_at or situation.moment) + situation.rules.grace
+    if situation.now < until:
+        return Underway(Course.STOPPING, until)
+    if has_failed:
+        return _crash(situation)
+    message = f"Job {job.name} completed, and its worker has not said how the load ended"
+    return Ending(
+        Outcome.FAILED, Reason.NO_TERMINAL_EVENT, message, _exit_code(situation), Recovery.RETRY
+    )
+
+
+def _spoken_ending(situation: Situation) -> Ending | None:
+    """What the worker's own last word means, whatever the Job says."""
+    said = situation.said
+    if said is _FINISHED:
+        return Ending(
+            Outcome.SUCCEEDED, Reason.LOAD_FINISHED, _last_message(situation), _exit_code(situation)
+        )
+    if said is EventStatus.INTERRUPTED:
+        return _stopped(situation)
+    if said is EventStatus.ERROR:
+        return _error(situation)
+    return None
+
+
+def _stopped(situation: Situation) -> Ending:
+    """``interrupted`` always answers a stop that somebody sent: it is never restarted."""
+    spec = situation.observed.task.spec
+    was_ours = situation.status.stop is not None or (spec is not None and spec.stop)
+    reason = Reason.STOPPED if was_ours else Reason.STOPPED_BY_COMMAND
+    message = _last_message(situation) if situation.said is EventStatus.INTERRUPTED else ""
+    return Ending(Outcome.STOPPED, reason, message, _exit_code(situation))
+
+
+def _error(situation: Situation) -> Ending:
+    exit_code = _exit_code(situation)
+    reason, recovery = _REASONS.get(exit_code or 0, (Reason.WORKER_ERROR, Recovery.RETRY))
+    return Ending(Outcome.FAILED, reason, _last_message(situation), exit_code, recovery)
+
+
+def _crash(situation: Situation) -> Ending:
+    """The end of a worker that said nothing: its exit code is all there is."""
+    exit_code = _exit_code(situation)
+    end = situation.pod.end if situation.pod else None
+    if end and end.reason == "OOMKilled":
+        message = "the worker was killed for using more memory than its limit"
+        return Ending(Outcome.FAILED, Reason.OOM_KILLED, message, exit_code, Recovery.RETRY)
+    if exit_code is None:
+        message = "the Job failed and left no exit code"
+        return Ending(Outcome.FAILED, Reason.WORKER_CRASHED, message, None, Recovery.RETRY)
+    # An exit code of 0 is not proof of anything in a Job that failed.
+    recovery = recovery_from(exit_code) if exit_code else Recovery.RETRY
+    reason, recovery = _REASONS.get(exit_code, (Reason.WORKER_CRASHED, recovery))
+    message = f"the worker ended with exit code {exit_code} and said nothing in queue-events"
+    return Ending(Outcome.FAILED, reason, message, exit_code, recovery)
+
+
+def _exit_code(situation: Situation) -> int | None:
+    return situation.pod.end.exit_code if situation.pod and situation.pod.end else None
+
+
+def _last_message(situation: Situation) -> str:
+    last, attempt = situation.status.last_event, situation.attempt
+    if last and attempt and last.producer == attempt.producer_id and last.status.is_terminal:
+        return last.message
+    left = termination_of(situation.pod)
+    return left.payload.message if left else ""
+
+
+def _with_warning(ending: Ending, warning: str) -> Ending:
+    return Ending(
+        ending.outcome, ending.reason, ending.message, ending.exit_code, ending.recovery, warning
+    )
+
+
+_FINISHED = EventStatus.FINISHED
+_REASONS = {
+    ExitCode.BAD_CONFIGURATION.value: (Reason.BAD_CONFIGURATION, Recovery.GIVE_UP),
+    ExitCode.REFUSED_BY_VENUE.value: (Reason.SOURCE_REJECTED, Recovery.GIVE_UP),
+    ExitCode.TRY_AGAIN.value: (Reason.WORKER_ERROR, Recovery.RETRY),
+    ExitCode.BANNED.value: (Reason.WORKER_ERROR, Recovery.RETRY_AFTER_BAN),
+}

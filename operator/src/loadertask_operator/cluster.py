@@ -1,0 +1,220 @@
+"""The operator's one client of the API server: requests in, typed values and our errors out.
+
+It speaks JSON through the official client's connection and authentication, without its models:
+they would cost more time than the requests. It decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from loadertask_operator import names
+from loadertask_operator.errors import ApiError, UnavailableError, api_error
+from loadertask_operator.observed import JobState, PodState, parse_job, parse_pod
+from loadertask_operator.plan import Notice, Propagation
+from loadertask_operator.schema import LoaderTask, TaskKey, parse_task
+from loadertask_operator.status import Status, render_status
+
+logger = logging.getLogger(__name__)
+
+_REQUEST_TIMEOUT_S = 30.0
+_PAGE = 500
+_JSON = "application/json"
+_MERGE_PATCH = "application/merge-patch+json"
+
+
+async def load_access() -> client.ApiClient:
+    """The client of the cluster we run in, else of the kubeconfig.
+
+    Raises:
+        kubernetes.aio.config.ConfigException: there is neither.
+
+    """
+    try:
+        config.load_incluster_config()  # type: ignore[no-untyped-call]
+    except config.ConfigException:
+        await config.load_kube_config(persist_config=False)  # type: ignore[no-untyped-call]
+    return client.ApiClient()
+
+
+class Cluster:
+    """Every request the operator makes."""
+
+    def __init__(self, api_client: client.ApiClient) -> None:
+        self._client = api_client
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+    async def list_tasks(self, namespace: str | None) -> list[LoaderTask]:
+        """All tasks of a namespace, or of all."""
+        return [parse_task(item) for item in await self._list(_tasks_path(namespace))]
+
+    async def list_jobs(self, namespace: str | None) -> list[JobState]:
+        """Our Jobs of a namespace, or of all."""
+        return [parse_job(item) for item in await self._list(_jobs_path(namespace), own=True)]
+
+    async def list_pods(self, namespace: str | None) -> list[PodState]:
+        """Pods of our Jobs of a namespace, or of all."""
+        path = _path("/api/v1", namespace, "pods")
+        return [parse_pod(item) for item in await self._list(path, own=True)]
+
+    async def get_task(self, key: TaskKey) -> LoaderTask:
+        """The live object."""
+        return parse_task(await self._request("GET", _task_path(key)))
+
+    async def put_status(self, task: LoaderTask, status: Status) -> LoaderTask:
+        """Replace the status; a ConflictError when the object has changed."""
+        body = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "metadata": {
+                "name": task.name,
+                "namespace": task.namespace,
+                "uid": task.uid,
+                "resourceVersion": str(task.resource_version),
+            },
+            "status": render_status(status),
+        }
+        path = f"{_task_path(task.key)}/status?fieldValidation=Strict"
+        return parse_task(await self._request("PUT", path, body))
+
+    async def set_finalizer(self, task: LoaderTask, *, present: bool) -> LoaderTask:
+        """Add or remove our finalizer."""
+        finalizers = [name for name in task.finalizers if name != names.FINALIZER]
+        if present:
+            finalizers.append(names.FINALIZER)
+        body = {
+            "metadata": {
+                "uid": task.uid,
+                "resourceVersion": str(task.resource_version),
+                "finalizers": finalizers,
+            }
+        }
+        return parse_task(await self._request("PATCH", _task_path(task.key), body, _MERGE_PATCH))
+
+    async def delete_task(self, task: LoaderTask) -> None:
+        """Delete this very object."""
+        options = {"preconditions": {"uid": task.uid}, "propagationPolicy": "Background"}
+        await self._request("DELETE", _task_path(task.key), options)
+
+    async def get_job(self, namespace: str, name: str) -> JobState:
+        """The live Job."""
+        return parse_job(await self._request("GET", _job_path(namespace, name)))
+
+    async def create_job(self, manifest: dict[str, Any]) -> JobState:
+        """Create a Job; a ConflictError when the name is taken."""
+        path = f"{_jobs_path(manifest['metadata']['namespace'])}?fieldValidation=Strict"
+        return parse_job(await self._request("POST", path, manifest))
+
+    async def set_job_ttl(self, job: JobState, ttl_s: int) -> JobState:
+        """Let the cluster delete an ended Job."""
+        body = {"metadata": {"uid": job.uid}, "spec": {"ttlSecondsAfterFinished": ttl_s}}
+        path = _job_path(job.namespace, job.name)
+        return parse_job(await self._request("PATCH", path, body, _MERGE_PATCH))
+
+    async def delete_job(self, job: JobState, propagation: Propagation) -> None:
+        """Delete this very Job."""
+        options = {"preconditions": {"uid": job.uid}, "propagationPolicy": propagation.value}
+        await self._request("DELETE", _job_path(job.namespace, job.name), options)
+
+    async def post_event(self, task: LoaderTask, notice: Notice) -> None:
+        """Tell people, as a Kubernetes Event; failures are only logged."""
+        path = _path("/api/v1", task.namespace, "events")
+        try:
+            await self._request("POST", path, _event(task, notice, datetime.now(UTC)))
+        except ApiError as error:
+            logger.warning("event not posted: %s", error, extra={"task": str(task.key)})
+
+    async def _list(self, path: str, *, own: bool = False) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        query = {"limit": str(_PAGE)}
+        if own:
+            query["labelSelector"] = names.OWN_OBJECTS_SELECTOR
+        while True:
+            page = await self._request("GET", f"{path}?{urlencode(query)}")
+            items += page["items"]
+            token = page["metadata"].get("continue")
+            if not token:
+                return items
+            query["continue"] = token
+
+    async def _request(
+        self, method: str, path: str, body: Any = None, content_type: str = _JSON
+    ) -> dict[str, Any]:
+        headers = {"Accept": _JSON, "Content-Type": content_type}
+        try:
+            request = await self._client.param_serialize(
+                method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
+            )
+            response = await self._client.call_api(*request, _request_timeout=_REQUEST_TIMEOUT_S)
+            text = await response.read()  # type: ignore[no-untyped-call]
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise UnavailableError(
+                0, f"{method} {path}: {error or type(error).__name__}"
+            ) from error
+        answer = _json_object(text)
+        if response.status >= 300:
+            raise api_error(response.status, answer.get("message") or f"{method} {path}")
+        return answer
+
+
+def _json_object(text: bytes) -> dict[str, Any]:
+    """The answer; a proxy in between may answer with something else than JSON."""
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return {"message": text[:200].decode(errors="replace")}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _event(task: LoaderTask, notice: Notice, now: datetime) -> dict[str, Any]:
+    time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{task.name}.", "namespace": task.namespace},
+        "involvedObject": {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "name": task.name,
+            "namespace": task.namespace,
+            "uid": task.uid,
+        },
+        "type": "Warning" if notice.is_warning else "Normal",
+        "reason": notice.reason,
+        "message": notice.message[:1024],
+        "source": {"component": names.COMPONENT},
+        "firstTimestamp": time,
+        "lastTimestamp": time,
+        "count": 1,
+    }
+
+
+def _path(group: str, namespace: str | None, *rest: str) -> str:
+    scope = ("namespaces", namespace) if namespace else ()
+    return "/".join([group, *(quote(part, safe="") for part in (*scope, *rest))])
+
+
+def _tasks_path(namespace: str | None) -> str:
+    return _path(f"/apis/{names.API_VERSION}", namespace, names.PLURAL)
+
+
+def _task_path(key: TaskKey) -> str:
+    return f"{_tasks_path(key.namespace)}/{quote(key.name, safe='')}"
+
+
+def _jobs_path(namespace: str | None) -> str:
+    return _path("/apis/batch/v1", namespace, "jobs")
+
+
+def _job_path(namespace: str, name: str) -> str:
+    return f"{_jobs_path(namespace)}/{quote(name, safe='')}"

@@ -1,0 +1,54 @@
+"""The one decision: from everything observed of a task to the plan. Pure: no clock, no client.
+
+Whatever woke the operator, the same chain runs on the whole observed state, so that a lost
+wake-up is repaired by the next. The first policy with something to say decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from loadertask_operator.fold import fold
+from loadertask_operator.observed import Observed
+from loadertask_operator.plan import Plan
+from loadertask_operator.policies.acceptance import hold_unacceptable
+from loadertask_operator.policies.deadlines import on_deadline
+from loadertask_operator.policies.deletion import on_deletion
+from loadertask_operator.policies.endings import end_of_attempt, wait_for_retry
+from loadertask_operator.policies.progress import create_attempt, follow
+from loadertask_operator.policies.stopping import stop_on_request
+from loadertask_operator.policies.terminal import after_the_end
+from loadertask_operator.situation import Rules, Situation
+
+Policy = Callable[[Situation], Plan | None]
+
+# The order is the precedence: what is being deleted or has ended is never created again.
+POLICIES: tuple[Policy, ...] = (
+    on_deletion,
+    after_the_end,
+    end_of_attempt,
+    stop_on_request,
+    hold_unacceptable,
+    on_deadline,
+    wait_for_retry,
+    create_attempt,
+)
+
+
+def decide(observed: Observed, rules: Rules, now: datetime) -> Plan:
+    """The plan for a task.
+
+    Args:
+        observed: the task as stored, and what was seen of its Job, pod and events.
+        rules: what of the configuration matters.
+        now: an aware datetime.
+
+    """
+    status = fold(observed.task.status, observed.events)
+    situation = Situation(observed, status, now, rules)
+    for policy in POLICIES:
+        plan = policy(situation)
+        if plan is not None:
+            return plan
+    return follow(situation)

@@ -1,0 +1,46 @@
+"""Everything that can go wrong at the edges, told once.
+
+ApiError             the API server did not do what was asked
+├── NotFoundError    404: the object is gone
+├── ConflictError    409: it exists already, or our view of it is outdated
+├── RefusedError     400, 403, 422: asking again changes nothing by itself
+└── UnavailableError 429, 5xx, timeouts, no connection: ask again later
+"""
+
+from __future__ import annotations
+
+
+class ApiError(Exception):
+    """An answer of the API server other than success; ``status`` is 0 without an answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+        self.message = message
+
+
+class NotFoundError(ApiError):
+    """The object is gone."""
+
+
+class ConflictError(ApiError):
+    """It exists already, or it has changed since we saw it."""
+
+
+class RefusedError(ApiError):
+    """The request is not acceptable as it is."""
+
+
+class UnavailableError(ApiError):
+    """The server cannot answer now."""
+
+
+def api_error(status: int, message: str) -> ApiError:
+    """The error for an HTTP status."""
+    if status == 404:
+        return NotFoundError(status, message)
+    if status == 409:
+        return ConflictError(status, message)
+    if status in {400, 403, 405, 413, 415, 422}:
+        return RefusedError(status, message)
+    return UnavailableError(status, message)

@@ -1,0 +1,146 @@
+"""Fold events of queue-events into a status (design contract §3, operator §10). Pure.
+
+Keyed by (partition, offset): folding an event twice changes nothing. Only events of the current
+attempt's own producer move the status; others of the same queue are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from loadertask_contract.events import EventStatus, Progress
+from loadertask_operator.observed import ReceivedEvent
+from loadertask_operator.status import (
+    LastEvent,
+    ProgressStatus,
+    Status,
+    Telemetry,
+    shortened,
+    whole_seconds,
+)
+
+# The largest integer of the API's int64 fields: a header may claim more.
+_MAX_INT = 2**63 - 1
+_ETA_LIMIT_S = 365 * 86_400
+
+
+def fold(status: Status, events: Iterable[ReceivedEvent]) -> Status:
+    """``status`` after ``events``, in the order given."""
+    for received in events:
+        status = _fold_one(status, received)
+    return status
+
+
+def is_replay(telemetry: Telemetry | None, received: ReceivedEvent) -> bool:
+    """Whether an event was applied before: offsets of one partition only grow."""
+    return (
+        telemetry is not None
+        and telemetry.offset is not None
+        and telemetry.partition == received.partition
+        and received.offset <= telemetry.offset
+    )
+
+
+def _fold_one(status: Status, received: ReceivedEvent) -> Status:
+    telemetry = status.telemetry or Telemetry()
+    if is_replay(telemetry, received):
+        return status
+    if not _is_news(status, received):
+        counted = telemetry.model_copy(update={"events_discarded": telemetry.events_discarded + 1})
+        return status.model_copy(update={"telemetry": counted})
+    payload = received.event.payload
+    written = max(status.records_written, payload.records_written)
+    return status.model_copy(
+        update={
+            "records_written": written,
+            "progress": _progress(received, written, status.progress),
+            "last_event": LastEvent(
+                status=payload.status,
+                message=shortened(payload.message),
+                producer=payload.producer,
+                time=received.time,
+            ),
+            "telemetry": Telemetry(
+                partition=received.partition,
+                offset=received.offset,
+                events_applied=telemetry.events_applied + 1,
+                events_discarded=telemetry.events_discarded,
+                last_heartbeat_time=received.time,
+            ),
+        }
+    )
+
+
+def _is_news(status: Status, received: ReceivedEvent) -> bool:
+    """Whether it is of the current attempt, and before its last word."""
+    payload = received.event.payload
+    attempt = status.current_attempt
+    if attempt is None or payload.producer != attempt.producer_id:
+        return False
+    if payload.queue_id is not None and payload.queue_id != status.queue_id:
+        return False
+    last = status.last_event
+    return last is None or last.producer != payload.producer or not last.status.is_terminal
+
+
+def _progress(
+    received: ReceivedEvent, written: int, previous: ProgressStatus | None
+) -> ProgressStatus:
+    said = received.event.progress
+    previous = previous or ProgressStatus()
+    through = whole_seconds(said.loaded_through) if said.loaded_through else None
+    progress = ProgressStatus(
+        percent=_percent(said, previous),
+        loaded_through=through or previous.loaded_through,
+        records_per_second=_bounded(said.records_per_second),
+        lag_seconds=_bounded(max(said.lag_ms, 0) // 1000) if said.lag_ms is not None else None,
+        estimated_completion_time=_completion_time(said, received.time),
+    )
+    display = _display(progress, said, written, received)
+    return progress.model_copy(update={"display": display})
+
+
+def _percent(said: Progress, previous: ProgressStatus) -> int | None:
+    if said.done is None or not said.total:
+        return previous.percent
+    return min(100, said.done * 100 // said.total)
+
+
+def _completion_time(said: Progress, now: datetime) -> datetime | None:
+    if said.done is None or said.total is None or not said.records_per_second:
+        return None
+    left_s = max(said.total - said.done, 0) / said.records_per_second
+    return whole_seconds(now + timedelta(seconds=left_s)) if left_s < _ETA_LIMIT_S else None
+
+
+def _display(
+    progress: ProgressStatus, said: Progress, written: int, received: ReceivedEvent
+) -> str:
+    if said.lag_ms is not None:
+        return f"live, lag {_duration(progress.lag_seconds or 0)}"
+    if progress.percent is None or said.done is None or said.total is None:
+        return f"{_amount(written)} records"
+    text = f"{progress.percent}% {_amount(said.done)}/{_amount(said.total)}"
+    eta = progress.estimated_completion_time
+    if eta is None or received.event.payload.status is not EventStatus.LOADING:
+        return text
+    return f"{text} eta {_duration(max(0, int((eta - received.time).total_seconds())))}"
+
+
+def _amount(count: int) -> str:
+    for limit, unit in ((10**13, "T"), (10**10, "G"), (10**7, "M"), (10**4, "k")):
+        if count >= limit:
+            return f"{count // (limit // 10)}{unit}"
+    return str(count)
+
+
+def _duration(seconds: int) -> str:
+    for limit, unit_s, unit in ((172_800, 86_400, "d"), (7200, 3600, "h"), (120, 60, "m")):
+        if seconds >= limit:
+            return f"{seconds // unit_s}{unit}"
+    return f"{seconds}s"
+
+
+def _bounded(value: int | None) -> int | None:
+    return None if value is None else min(value, _MAX_INT)

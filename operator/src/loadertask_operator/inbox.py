@@ -1,0 +1,90 @@
+"""Events of queue-events between their receipt and the write of the status they led to.
+
+Sorts records to tasks, keeps them until they are settled; nothing that comes over the topic can
+raise here. It knows no Kafka client and no API.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from loadertask_contract.events import parse_event
+from loadertask_contract.messages import UnreadableMessageError
+from loadertask_operator.ledger import OffsetLedger
+from loadertask_operator.metrics import Metrics
+from loadertask_operator.observed import ReceivedEvent
+from loadertask_operator.schema import TaskKey
+from loadertask_operator.store import Store
+
+_TRUSTED_CLOCK = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A raw record of queue-events; ``time`` is the record's own timestamp."""
+
+    partition: int
+    offset: int
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    time: datetime
+
+
+class Inbox:
+    """Unsettled events by task."""
+
+    def __init__(self, store: Store, metrics: Metrics, wake: Callable[[TaskKey], None]) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._wake = wake
+        self._events: defaultdict[TaskKey, list[ReceivedEvent]] = defaultdict(list)
+        self.ledger = OffsetLedger()
+
+    def receive(self, record: Record, now: datetime) -> None:
+        """Sort a record to the tasks it concerns; count and drop what concerns none."""
+        received = self._read(record, now)
+        keys: tuple[TaskKey, ...] = ()
+        if received:
+            payload = received.event.payload
+            keys = self._store.keys_of_event(payload.queue_id, payload.producer)
+            if not keys:
+                self._metrics.events_discarded.labels("unknown_queue").inc()
+        if not self.ledger.receive(record.partition, record.offset, len(keys)) or not received:
+            return
+        for key in keys:
+            self._events[key].append(received)
+            self._wake(key)
+
+    def pending(self, key: TaskKey) -> tuple[ReceivedEvent, ...]:
+        """Unsettled events of a task, in order of receipt."""
+        return tuple(self._events.get(key, ()))
+
+    def settle(self, key: TaskKey, events: Iterable[ReceivedEvent]) -> None:
+        """What these events led to is stored, or will never be."""
+        settled = set(map(id, events))
+        if not settled:
+            return
+        for event in self._events.get(key, ()):
+            if id(event) in settled:
+                self.ledger.settle(event.partition, event.offset)
+        left = [event for event in self._events.get(key, ()) if id(event) not in settled]
+        if left:
+            self._events[key] = left
+        else:
+            self._events.pop(key, None)
+
+    def drop(self, key: TaskKey) -> None:
+        """The task is gone, and its events with it."""
+        self.settle(key, self.pending(key))
+
+    def _read(self, record: Record, now: datetime) -> ReceivedEvent | None:
+        try:
+            event = parse_event(record.value, record.headers)
+        except UnreadableMessageError as error:
+            self._metrics.events_discarded.labels(error.reason).inc()
+            return None
+        time = record.time if abs(record.time - now) < _TRUSTED_CLOCK else now
+        return ReceivedEvent(record.partition, record.offset, time, event)

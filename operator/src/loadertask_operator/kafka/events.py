@@ -1,0 +1,167 @@
+"""Reads queue-events for ever and commits what is settled; it does not look into the records.
+
+Partitions are assigned by hand: a killed member of a consumer group would hold up its successor
+(design operator §8). Every wait is bounded; after any failure a new client is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from loadertask_operator.inbox import Inbox, Record
+from loadertask_operator.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+_START_TIMEOUT_S = 20.0
+_STOP_TIMEOUT_S = 5.0
+_PROBE_INTERVAL_S = 2.0
+_PROBE_TIMEOUT_S = 5.0
+_COMMIT_INTERVAL_S = 1.0
+_COMMIT_TIMEOUT_S = 10.0
+_POLL_MS = 1000
+_MAX_RECORDS = 500
+_BACKOFF_S = (0.5, 1, 2, 5, 10)
+# The broker hands out at least one batch, whatever its size; more than a foreign 1 MB in one go
+# saves round trips.
+_MAX_FETCH_BYTES = 4 * 1024 * 1024
+
+
+class TopicMissingError(Exception):
+    """The topic does not exist, or we may not see it."""
+
+
+class EventsConsumer:
+    """One reader of all partitions."""
+
+    def __init__(
+        self,
+        arguments: dict[str, Any],
+        topic: str,
+        group_id: str,
+        inbox: Inbox,
+        metrics: Metrics,
+        on_reachable: Callable[[bool], None],
+    ) -> None:
+        self._arguments = arguments
+        self._topic = topic
+        self._group_id = group_id
+        self._inbox = inbox
+        self._metrics = metrics
+        self._on_reachable = on_reachable
+        self._committed: dict[int, int] = {}
+
+    async def run(self) -> None:
+        """Read until cancelled, whatever happens to the brokers."""
+        failures = 0
+        while True:
+            begun_s = asyncio.get_running_loop().time()
+            try:
+                await self._session()
+            except* (KafkaError, OSError, TimeoutError, TopicMissingError) as group:
+                reason = _first(group)
+                logger.warning("queue-events cannot be read: %s", reason)
+            self._set_reachable(False)
+            # A session that lasted is no reason to wait long before the next.
+            lasted_s = asyncio.get_running_loop().time() - begun_s
+            failures = 0 if lasted_s > 60 else failures + 1
+            await asyncio.sleep(_BACKOFF_S[min(max(failures - 1, 0), len(_BACKOFF_S) - 1)])
+
+    async def _session(self) -> None:
+        consumer = AIOKafkaConsumer(
+            **self._arguments,
+            group_id=self._group_id,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=_MAX_FETCH_BYTES,
+            retry_backoff_ms=200,
+        )
+        try:
+            await asyncio.wait_for(consumer.start(), _START_TIMEOUT_S)
+            partitions = await self._assign(consumer)
+            self._set_reachable(True)
+            logger.info("reading %s, partitions %s", self._topic, [p.partition for p in partitions])
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read(consumer))
+                group.create_task(self._commit(consumer))
+                group.create_task(self._probe(consumer, partitions))
+        finally:
+            await asyncio.wait({asyncio.create_task(consumer.stop())}, timeout=_STOP_TIMEOUT_S)
+
+    async def _assign(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+        partitions = await self._partitions(consumer)
+        consumer.assign(partitions)
+        for partition in partitions:
+            known = self._inbox.ledger.next_offset(partition.partition)
+            if known is not None:
+                consumer.seek(partition, known)
+        return partitions
+
+    async def _partitions(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+        topics = await asyncio.wait_for(consumer.topics(), _PROBE_TIMEOUT_S)
+        numbers = consumer.partitions_for_topic(self._topic) if self._topic in topics else None
+        if not numbers:
+            raise TopicMissingError(f"topic {self._topic} does not exist or may not be read")
+        return [TopicPartition(self._topic, number) for number in sorted(numbers)]
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+            now = datetime.now(UTC)
+            for records in batches.values():
+                for record in records:
+                    self._inbox.receive(_record(record, now), now)
+            await asyncio.sleep(0)
+
+    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            await asyncio.sleep(_COMMIT_INTERVAL_S)
+            await asyncio.wait_for(self._commit_once(consumer), _COMMIT_TIMEOUT_S)
+
+    async def _commit_once(self, consumer: AIOKafkaConsumer) -> None:
+        offsets = {
+            partition: offset
+            for partition, offset in self._inbox.ledger.committable().items()
+            if self._committed.get(partition) != offset
+        }
+        if offsets:
+            await consumer.commit({TopicPartition(self._topic, p): o for p, o in offsets.items()})
+            self._committed |= offsets
+
+    async def _probe(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
+        """Notice what the fetcher hides: it retries in silence when brokers are gone."""
+        while True:
+            ends = await asyncio.wait_for(consumer.end_offsets(partitions), _PROBE_TIMEOUT_S)
+            self._metrics.consumer_lag.set(self._lag(ends))
+            await asyncio.sleep(_PROBE_INTERVAL_S)
+
+    def _lag(self, ends: dict[TopicPartition, int]) -> int:
+        """Records not read yet; a partition that nothing was read from does not count."""
+        read = {p: self._inbox.ledger.next_offset(p.partition) for p in ends}
+        return sum(max(0, end - (read[p] or end)) for p, end in ends.items())
+
+    def _set_reachable(self, is_reachable: bool) -> None:
+        self._metrics.broker_reachable.set(int(is_reachable))
+        self._on_reachable(is_reachable)
+
+
+def _record(record: Any, now: datetime) -> Record:
+    try:
+        time = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    except (OverflowError, OSError, ValueError, TypeError):
+        time = now
+    return Record(record.partition, record.offset, record.value, tuple(record.headers), time)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> str:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,1 @@
+"""One pure builder per child object."""

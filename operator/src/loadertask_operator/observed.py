@@ -1,0 +1,199 @@
+"""What was seen of a task's world, as frozen values: Job, pod, events, broker. Pure parsing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from loadertask_contract.events import Event
+from loadertask_contract.messages import UnreadableMessageError
+from loadertask_contract.termination import TerminationMessage, parse_termination
+from loadertask_operator import names
+from loadertask_operator.schema import LoaderTask, TaskKey, parse_time
+
+
+class JobOutcome(StrEnum):
+    """The terminal conditions of a Job."""
+
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A Job, as far as the decision needs it; ``ended_at`` is set with ``outcome``."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: int
+    owner_uid: str | None
+    task_name: str
+    attempt: int
+    created_at: datetime
+    started_at: datetime | None = None
+    outcome: JobOutcome | None = None
+    ended_at: datetime | None = None
+    is_deleting: bool = False
+    is_suspended: bool = False
+    ttl_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PodEnd:
+    """How the worker's container ended; ``message`` is its termination log."""
+
+    exit_code: int
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PodState:
+    """The pod of an attempt."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: int
+    task_name: str
+    attempt: int
+    created_at: datetime
+    phase: str = "Pending"
+    waiting_reason: str = ""
+    waiting_message: str = ""
+    end: PodEnd | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the worker's program may run."""
+        return self.phase == "Running" and self.end is None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedEvent:
+    """An event of queue-events that bears the queue id or the producer of the task.
+
+    ``time`` is the record's timestamp when it is within a day of the receipt, else the receipt.
+    """
+
+    partition: int
+    offset: int
+    time: datetime
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The whole observed state that one decision is made from."""
+
+    task: LoaderTask
+    job: JobState | None = None
+    pod: PodState | None = None
+    events: tuple[ReceivedEvent, ...] = ()
+    broker_is_reachable: bool = True
+    spec_problems: tuple[str, ...] = ()
+    refusal: str | None = None
+    """Why the API server refused the Job, in its words."""
+
+    @property
+    def job_is_foreign(self) -> bool:
+        """Whether a Job of our name belongs to somebody else."""
+        return self.job is not None and self.job.owner_uid != self.task.uid
+
+    @property
+    def own_job(self) -> JobState | None:
+        """The Job of the current attempt, unless it is somebody else's."""
+        return None if self.job_is_foreign else self.job
+
+
+def parse_job(body: Mapping[str, Any]) -> JobState:
+    """The state of a ``batch/v1`` Job."""
+    metadata, status = body["metadata"], body.get("status") or {}
+    labels = metadata.get("labels") or {}
+    owner_uids = (o["uid"] for o in metadata.get("ownerReferences") or () if o.get("controller"))
+    outcome, ended_at = _job_end(status)
+    return JobState(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        resource_version=int(metadata["resourceVersion"]),
+        owner_uid=next(owner_uids, None),
+        task_name=labels.get(names.TASK_LABEL, ""),
+        attempt=_attempt(labels),
+        created_at=parse_time(metadata["creationTimestamp"]),
+        started_at=parse_time(status["startTime"]) if status.get("startTime") else None,
+        outcome=outcome,
+        ended_at=ended_at,
+        is_deleting=metadata.get("deletionTimestamp") is not None,
+        is_suspended=bool(body.get("spec", {}).get("suspend")),
+        ttl_s=body.get("spec", {}).get("ttlSecondsAfterFinished"),
+    )
+
+
+def parse_pod(body: Mapping[str, Any]) -> PodState:
+    """The state of a worker's pod."""
+    metadata, status = body["metadata"], body.get("status") or {}
+    labels = metadata.get("labels") or {}
+    container = _container_state(status)
+    waiting = container.get("waiting") or {}
+    terminated = container.get("terminated")
+    return PodState(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        resource_version=int(metadata["resourceVersion"]),
+        task_name=labels.get(names.TASK_LABEL, ""),
+        attempt=_attempt(labels),
+        created_at=parse_time(metadata["creationTimestamp"]),
+        phase=status.get("phase", "Pending"),
+        waiting_reason=waiting.get("reason", ""),
+        waiting_message=waiting.get("message", ""),
+        end=_pod_end(terminated) if terminated else None,
+    )
+
+
+def termination_of(pod: PodState | None) -> TerminationMessage | None:
+    """What the worker left in its termination log, if it is of the contract."""
+    if pod is None or pod.end is None:
+        return None
+    try:
+        return parse_termination(pod.end.message)
+    except UnreadableMessageError:
+        return None
+
+
+def task_key_of(state: JobState | PodState) -> TaskKey:
+    """The task that a Job or pod works for, by its labels."""
+    return TaskKey(state.namespace, state.task_name)
+
+
+def _attempt(labels: Mapping[str, str]) -> int:
+    text = labels.get(names.ATTEMPT_LABEL, "")
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
+def _job_end(status: Mapping[str, Any]) -> tuple[JobOutcome | None, datetime | None]:
+    for condition in status.get("conditions") or ():
+        if condition["type"] in tuple(JobOutcome) and condition["status"] == "True":
+            return JobOutcome(condition["type"]), parse_time(condition["lastTransitionTime"])
+    return None, None
+
+
+def _container_state(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    for container in status.get("containerStatuses") or ():
+        if container["name"] == names.CONTAINER:
+            state: Mapping[str, Any] = container.get("state") or {}
+            return state
+    return {}
+
+
+def _pod_end(terminated: Mapping[str, Any]) -> PodEnd:
+    return PodEnd(
+        int(terminated.get("exitCode", -1)),
+        terminated.get("reason", ""),
+        terminated.get("message", ""),
+    )

@@ -1,0 +1,54 @@
+"""Whether a task can be run at all; a task that cannot waits, visibly, for a person."""
+
+from __future__ import annotations
+
+from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
+from loadertask_operator.plan import Notice, Plan
+from loadertask_operator.situation import Outlook, Situation
+from loadertask_operator.status import Phase
+
+
+def hold_unacceptable(situation: Situation) -> Plan | None:
+    """Hold a task with a spec we cannot run, or whose Job's name is taken."""
+    reason, message = _objection(situation)
+    if reason is None:
+        return None
+    task = situation.observed.task
+    claim = Claim(ConditionType.ACCEPTED, Truth.FALSE, reason, message)
+    previous = task.status.condition(ConditionType.ACCEPTED)
+    is_news = previous is None or previous.reason != reason
+    may_run = situation.job_may_run or situation.attempt is not None
+    return situation.plan(
+        Outlook(Phase.PENDING, reason, message, accepted=claim),
+        needs_finalizer=may_run and task.has_finalizer,
+        notices=(Notice(reason.value, message, is_warning=True),) if is_news else (),
+    )
+
+
+def _objection(situation: Situation) -> tuple[Reason | None, str]:
+    observed, attempt = situation.observed, situation.attempt
+    if situation.job_may_run:
+        return None, ""
+    if observed.task.spec is None:
+        return Reason.INVALID_SPEC, "; ".join(observed.task.spec_problems)
+    if attempt is None and (problems := (*observed.spec_problems, *unsupported(situation))):
+        return Reason.INVALID_SPEC, "; ".join(problems)
+    if observed.job_is_foreign and observed.job:
+        message = f"Job {observed.job.name} exists and is not of this task: delete it"
+        return Reason.NAME_CONFLICT, message
+    if observed.refusal and observed.job is None:
+        return Reason.JOB_REFUSED, f"the API server refuses the Job: {observed.refusal}"
+    return None, ""
+
+
+def unsupported(situation: Situation) -> tuple[str, ...]:
+    """Fields of the API that this version does not act on: said, not ignored."""
+    spec = situation.observed.task.spec
+    if spec is None:
+        return ()
+    problems = []
+    if spec.parallelism > 1:
+        problems.append("spec.parallelism: this version runs one worker per task, set it to 1")
+    if spec.suspend:
+        problems.append("spec.suspend: this version cannot suspend a task, unset it")
+    return tuple(problems)

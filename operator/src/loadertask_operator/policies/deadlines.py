@@ -1,0 +1,64 @@
+"""Deadlines of an attempt: to say something at all, and of the task: to have ended."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from loadertask_contract.exit_codes import Recovery
+from loadertask_operator.arbitration import Course, Ending, Outcome, Underway, judge
+from loadertask_operator.conditions import Reason
+from loadertask_operator.plan import Plan
+from loadertask_operator.policies.endings import conclude, end_task
+from loadertask_operator.situation import Situation
+
+_OVERDUE = "the task has run longer than spec.activeDeadlineSeconds"
+
+
+def on_deadline(situation: Situation) -> Plan | None:
+    """End the attempt when a deadline has passed."""
+    active_at = active_deadline(situation)
+    is_over_active = active_at is not None and situation.now >= active_at
+    if situation.attempt_has_ended:
+        return _give_up_retrying(situation) if is_over_active else None
+    verdict = judge(situation)
+    if not isinstance(verdict, Underway) or not situation.job_may_run:
+        return None
+    if is_over_active:
+        ending = Ending(
+            Outcome.FAILED, Reason.DEADLINE_EXCEEDED, _OVERDUE, recovery=Recovery.GIVE_UP
+        )
+        return conclude(situation, ending)
+    startup_at = startup_deadline(situation)
+    if verdict.course is Course.STARTING and startup_at and situation.now >= startup_at:
+        return conclude(situation, _startup_failure(situation))
+    return None
+
+
+def _give_up_retrying(situation: Situation) -> Plan:
+    return end_task(situation, Outcome.FAILED, Reason.DEADLINE_EXCEEDED, _OVERDUE)
+
+
+def startup_deadline(situation: Situation) -> datetime | None:
+    """When the worker must have said something; a Job held back by Kueue has not begun."""
+    job, spec = situation.observed.own_job, situation.observed.task.spec
+    if job is None or spec is None or job.is_suspended or situation.said is not None:
+        return None
+    begun = job.started_at or job.created_at
+    return begun + timedelta(seconds=spec.startup_deadline_seconds)
+
+
+def active_deadline(situation: Situation) -> datetime | None:
+    """When the task must have ended, counted from its first attempt."""
+    spec, started = situation.observed.task.spec, situation.status.start_time
+    if spec is None or spec.active_deadline_seconds is None or started is None:
+        return None
+    return started + timedelta(seconds=spec.active_deadline_seconds)
+
+
+def _startup_failure(situation: Situation) -> Ending:
+    pod = situation.pod
+    seen = f"its pod is {pod.phase} {pod.waiting_reason}".strip() if pod else "it has no pod"
+    message = f"the worker has not said anything within spec.startupDeadlineSeconds; {seen}"
+    return Ending(
+        Outcome.FAILED, Reason.STARTUP_DEADLINE_EXCEEDED, message, recovery=Recovery.RETRY
+    )

@@ -1,0 +1,63 @@
+"""A task that is being deleted: stop its worker gracefully, but never hold it for ever (§3.6)."""
+
+from __future__ import annotations
+
+from loadertask_operator.conditions import is_terminal
+from loadertask_operator.plan import Notice, Plan, Propagation
+from loadertask_operator.policies.stopping import stopping_plan
+from loadertask_operator.situation import Situation
+
+
+def on_deletion(situation: Situation) -> Plan | None:
+    """Let a task go as soon as no worker runs, at the latest one grace after the stop timeout."""
+    task = situation.observed.task
+    if task.deletion_time is None:
+        return None
+    if not task.has_finalizer or not situation.job_may_run:
+        return Plan(status=task.status, needs_finalizer=False)
+    if task.skips_graceful_stop:
+        notice = Notice(
+            "GracefulStopSkipped", "deleted without a graceful stop, as annotated", True
+        )
+        return _let_go(situation, notice)
+    stop = situation.status.stop
+    begun = max(stop.requested_at, task.deletion_time) if stop else situation.moment
+    give_up_at = begun + situation.stop_timeout + situation.rules.grace
+    if situation.now >= give_up_at:
+        notice = Notice(
+            "GracefulStopTimedOut",
+            "the Job did not end in time: the task is let go, its Job is left to the cluster",
+            is_warning=True,
+        )
+        return _let_go(situation, notice)
+    if is_terminal(task.status):
+        return _wait_for_job(situation)
+    plan = stopping_plan(situation, "the task is being deleted: its worker is asked to finish")
+    return Plan(
+        status=plan.status,
+        needs_finalizer=True,
+        send_stop=plan.send_stop,
+        delete_job=plan.delete_job,
+        recheck_at=min(plan.recheck_at or give_up_at, give_up_at),
+    )
+
+
+def _let_go(situation: Situation, notice: Notice) -> Plan:
+    return Plan(
+        status=situation.observed.task.status,
+        needs_finalizer=False,
+        delete_job=Propagation.BACKGROUND,
+        notices=(notice,),
+    )
+
+
+def _wait_for_job(situation: Situation) -> Plan:
+    """The outcome is known, only the Job has to go."""
+    job = situation.observed.own_job
+    is_needed = job is not None and not job.is_deleting
+    return Plan(
+        status=situation.status,
+        needs_finalizer=True,
+        delete_job=Propagation.FOREGROUND if is_needed else None,
+        recheck_at=situation.now + situation.rules.grace,
+    )

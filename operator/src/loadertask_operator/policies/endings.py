@@ -1,0 +1,165 @@
+"""From the end of an attempt to the end of the task, or to another attempt (design §10)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from loadertask_contract.exit_codes import Recovery
+from loadertask_operator.arbitration import Ending, Outcome, judge
+from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
+from loadertask_operator.observed import termination_of
+from loadertask_operator.plan import Notice, Plan, Propagation
+from loadertask_operator.situation import Outlook, Situation
+from loadertask_operator.status import MAX_HISTORY, PastAttempt, Phase
+
+_PHASES = {
+    Outcome.SUCCEEDED: Phase.SUCCEEDED,
+    Outcome.STOPPED: Phase.STOPPED,
+    Outcome.FAILED: Phase.FAILED,
+}
+
+
+def end_of_attempt(situation: Situation) -> Plan | None:
+    """Record the end of the current attempt and draw the consequence."""
+    if situation.attempt is None or situation.attempt_has_ended:
+        return None
+    verdict = judge(situation)
+    return conclude(situation, verdict) if isinstance(verdict, Ending) else None
+
+
+def conclude(situation: Situation, ending: Ending) -> Plan:
+    """The plan after the current attempt has ended in ``ending``."""
+    situation = _with_history(situation, ending)
+    if ending.outcome is not Outcome.FAILED:
+        return end_task(situation, ending.outcome, ending.reason, ending.message, ending.warning)
+    spec, failures = situation.observed.task.spec, situation.status.failures + 1
+    situation = situation.with_status(failures=failures)
+    if spec and spec.stop and ending.recovery is not Recovery.GIVE_UP:
+        message = f"stopped; the worker had ended: {ending.message}"
+        return end_task(situation, Outcome.STOPPED, Reason.STOPPED, message, ending.warning)
+    limit = spec.backoff_limit if spec else 0
+    if ending.recovery is Recovery.GIVE_UP or limit == 0:
+        return end_task(situation, Outcome.FAILED, ending.reason, ending.message, ending.warning)
+    if failures > limit:
+        message = f"{failures} attempts failed, the last one by {ending.reason}: {ending.message}"
+        return end_task(
+            situation, Outcome.FAILED, Reason.BACKOFF_LIMIT_EXCEEDED, message, ending.warning
+        )
+    return _retry(situation, ending)
+
+
+def wait_for_retry(situation: Situation) -> Plan | None:
+    """Hold a task whose attempt has ended until the next one is due and the old Job is gone."""
+    if situation.attempt is None or not situation.attempt_has_ended:
+        return None
+    due = retry_due(situation)
+    if situation.now >= due and not situation.job_may_run:
+        return None
+    plan = _retrying_plan(situation, situation.status.message or "", due)
+    return replace(plan, job_ttl_s=job_ttl_to_set(situation))
+
+
+def end_task(
+    situation: Situation, outcome: Outcome, reason: Reason, message: str, warning: str = ""
+) -> Plan:
+    """The terminal status; it is stored before anything is cleaned up."""
+    is_failure = outcome is Outcome.FAILED
+    ending = ConditionType.FAILED if is_failure else ConditionType.COMPLETE
+    notices = [Notice(reason.value, message or reason.value, is_warning=is_failure)]
+    if warning:
+        notices.append(Notice("Arbitrated", warning, is_warning=True))
+    return situation.with_status(completion_time=situation.moment).plan(
+        Outlook(
+            _PHASES[outcome],
+            reason,
+            message,
+            running=Claim(ConditionType.RUNNING, Truth.FALSE, Reason.FINISHED),
+            ending=Claim(ending, Truth.TRUE, reason, message),
+        ),
+        notices=tuple(notices),
+        needs_finalizer=situation.observed.task.has_finalizer,
+        recheck_at=situation.now,
+    )
+
+
+def retry_due(situation: Situation) -> datetime:
+    """When the next attempt may start: backoff with jitter that is the same at every look."""
+    attempt, spec = situation.attempt, situation.observed.task.spec
+    past = situation.status.ending_of(attempt.number) if attempt else None
+    ended = (past.completion_time if past else None) or situation.moment
+    if spec is None:
+        return ended
+    backoff = spec.retry_backoff
+    doublings = min(max(situation.status.failures - 1, 0), 20)
+    delay_s = min(backoff.initial_seconds * 2**doublings, backoff.max_seconds)
+    due = ended + timedelta(seconds=delay_s * _jitter(situation))
+    left = termination_of(situation.pod)
+    return max(due, left.banned_until) if left and left.banned_until else due
+
+
+def job_ttl_to_set(situation: Situation) -> int | None:
+    """The TTL that the ended Job of an attempt whose end is stored still lacks."""
+    job, spec = situation.observed.own_job, situation.observed.task.spec
+    if job is None or spec is None or job.outcome is None or job.is_deleting:
+        return None
+    return spec.job_ttl_seconds_after_finished if job.ttl_s is None else None
+
+
+def _retry(situation: Situation, ending: Ending) -> Plan:
+    limit = situation.observed.task.spec.backoff_limit if situation.observed.task.spec else 0
+    message = f"{ending.reason}: {ending.message} (failure {situation.status.failures} of {limit})"
+    plan = _retrying_plan(situation, message, retry_due(situation))
+    notices = [Notice(ending.reason.value, message, is_warning=True)]
+    return replace(plan, notices=tuple(notices))
+
+
+def _retrying_plan(situation: Situation, message: str, due: datetime) -> Plan:
+    job = situation.observed.own_job
+    must_delete = job is not None and job.outcome is None and not job.is_deleting
+    return situation.plan(
+        Outlook(
+            Phase.RETRYING,
+            Reason.RETRYING,
+            message,
+            running=Claim(ConditionType.RUNNING, Truth.FALSE, Reason.POD_PENDING),
+        ),
+        delete_job=Propagation.FOREGROUND if must_delete else None,
+        needs_finalizer=situation.observed.task.has_finalizer,
+        recheck_at=due,
+    )
+
+
+def _with_history(situation: Situation, ending: Ending) -> Situation:
+    attempt = situation.attempt
+    if attempt is None:
+        return situation
+    past = PastAttempt(
+        number=attempt.number,
+        outcome=ending.outcome.value,
+        reason=ending.reason.value,
+        exit_code=ending.exit_code,
+        records_written=_records_written(situation),
+        start_time=attempt.start_time,
+        completion_time=situation.moment,
+    )
+    history = (*situation.status.attempt_history, past)[-MAX_HISTORY:]
+    return situation.with_status(
+        attempt_history=history, records_written=_records_written(situation)
+    )
+
+
+def _records_written(situation: Situation) -> int:
+    """The larger of what events and the termination log say: both count committed records."""
+    attempt, left = situation.attempt, termination_of(situation.pod)
+    written = situation.status.records_written
+    if attempt and left and left.payload.producer == attempt.producer_id:
+        return max(written, left.payload.records_written)
+    return written
+
+
+def _jitter(situation: Situation) -> float:
+    """0.9 to 1.1, from the attempt itself: a restarted operator waits as long as the first."""
+    identity = f"{situation.observed.task.uid}/{situation.status.failures}"
+    return 0.9 + 0.2 * hashlib.sha256(identity.encode()).digest()[0] / 255

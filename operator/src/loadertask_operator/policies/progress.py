@@ -1,0 +1,109 @@
+"""The life between: create the next attempt, or follow the one that is under way."""
+
+from __future__ import annotations
+
+from loadertask_operator.arbitration import Course, Underway, judge
+from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
+from loadertask_operator.manifests.environment import next_attempt
+from loadertask_operator.plan import Notice, Plan
+from loadertask_operator.policies.acceptance import unsupported
+from loadertask_operator.policies.deadlines import active_deadline, startup_deadline
+from loadertask_operator.situation import Outlook, Situation
+from loadertask_operator.status import Phase
+
+_PHASES = {
+    Course.NOT_CREATED: (Phase.PENDING, Reason.STARTING),
+    Course.STARTING: (Phase.STARTING, Reason.STARTING),
+    Course.RUNNING: (Phase.RUNNING, Reason.RECEIVING),
+    Course.STOPPING: (Phase.STOPPING, Reason.STOPPING),
+    Course.UNKNOWN: (Phase.RUNNING, Reason.JOB_DISAPPEARED),
+}
+
+
+def create_attempt(situation: Situation) -> Plan | None:
+    """Create the Job of the next attempt, or again of one whose Job never came to be."""
+    task = situation.observed.task
+    if situation.attempt is None or situation.attempt_has_ended:
+        number = situation.attempt.number + 1 if situation.attempt else 1
+        attempt = next_attempt(task, number)
+        situation = situation.with_status(
+            current_attempt=attempt,
+            attempts=max(situation.status.attempts, number),
+            queue_id=task.queue_id,
+            topic=task.topic,
+        )
+    elif _is_not_created(situation):
+        # The intent is stored: there is nothing to write before the Job exists.
+        return Plan(status=situation.status, needs_finalizer=True, create=situation.attempt)
+    else:
+        return None
+    message = f"Job {attempt.job_name} is being created"
+    notice = Notice("JobCreated", f"created Job {attempt.job_name}")
+    return situation.plan(
+        Outlook(Phase.PENDING, Reason.STARTING, message), create=attempt, notices=(notice,)
+    )
+
+
+def follow(situation: Situation) -> Plan:
+    """Record what is seen of an attempt that is under way."""
+    verdict = judge(situation)
+    course = verdict.course if isinstance(verdict, Underway) else Course.RUNNING
+    phase, reason = _PHASES[course]
+    until = verdict.until if isinstance(verdict, Underway) else None
+    situation = _with_job(situation)
+    times = [until, startup_deadline(situation), active_deadline(situation)]
+    accepted = _accepted(situation)
+    return situation.plan(
+        Outlook(
+            phase,
+            accepted.reason if accepted.truth is Truth.FALSE else reason,
+            accepted.message or _message(situation, course),
+            accepted=accepted,
+            running=_disappeared() if course is Course.UNKNOWN else None,
+        ),
+        recheck_at=min((at for at in times if at and at > situation.now), default=None),
+    )
+
+
+def _is_not_created(situation: Situation) -> bool:
+    verdict = judge(situation)
+    return isinstance(verdict, Underway) and verdict.course is Course.NOT_CREATED
+
+
+def _with_job(situation: Situation) -> Situation:
+    """Remember which Job the attempt is: a missing one is then never simply created again."""
+    job, attempt = situation.observed.own_job, situation.attempt
+    if job is None or attempt is None or attempt.job_uid:
+        return situation
+    begun = job.created_at
+    return situation.with_status(
+        current_attempt=attempt.model_copy(update={"job_uid": job.uid, "start_time": begun}),
+        start_time=situation.status.start_time or begun,
+    )
+
+
+def _accepted(situation: Situation) -> Claim:
+    pod = situation.pod
+    if pod and not pod.is_running and pod.waiting_reason == "CreateContainerConfigError":
+        return Claim(
+            ConditionType.ACCEPTED, Truth.FALSE, Reason.SECRET_MISSING, pod.waiting_message
+        )
+    ignored = unsupported(situation)
+    if ignored:
+        message = "; ".join(ignored) + " (the load goes on)"
+        return Claim(ConditionType.ACCEPTED, Truth.FALSE, Reason.INVALID_SPEC, message)
+    return Claim(ConditionType.ACCEPTED, Truth.TRUE, Reason.VALID)
+
+
+def _disappeared() -> Claim:
+    message = "the Job is not to be found; the worker's last event decides after the grace"
+    return Claim(ConditionType.RUNNING, Truth.UNKNOWN, Reason.JOB_DISAPPEARED, message)
+
+
+def _message(situation: Situation, course: Course) -> str:
+    last = situation.status.last_event
+    if course is Course.STARTING and situation.pod and situation.pod.waiting_reason:
+        return f"{situation.pod.waiting_reason}: {situation.pod.waiting_message}"
+    if course is Course.STARTING or last is None:
+        return "waiting for the first event of the worker"
+    return last.message if course is not Course.UNKNOWN else "the Job is not to be found"

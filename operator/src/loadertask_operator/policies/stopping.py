@@ -1,0 +1,91 @@
+"""The graceful stop: command, repeat until the worker reacts, then delete its Job (design §3).
+
+Shared by ``spec.stop`` and by the deletion of a task; each step is stored before it is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from loadertask_operator.arbitration import Outcome
+from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
+from loadertask_operator.plan import Plan, Propagation
+from loadertask_operator.policies.endings import end_task
+from loadertask_operator.situation import Outlook, Situation
+from loadertask_operator.status import Phase, StopMethod, StopStatus
+
+
+@dataclass(frozen=True, slots=True)
+class StopStep:
+    """The next step of a stop, and when time alone brings the one after."""
+
+    stop: StopStatus
+    send: bool = False
+    delete_job: Propagation | None = None
+    recheck_at: datetime | None = None
+
+
+def next_step(situation: Situation) -> StopStep:
+    """What to do now about a worker that has to stop."""
+    stop = situation.status.stop or StopStatus(requested_at=situation.moment)
+    said = situation.said
+    if stop.acknowledged_at is None and said is not None and said.is_terminal:
+        update = {"acknowledged_at": situation.moment, "method": stop.method or StopMethod.COMMAND}
+        stop = stop.model_copy(update=update)
+    timeout_at = stop.requested_at + situation.stop_timeout
+    if situation.now >= timeout_at or not situation.worker_was_seen:
+        return _deletion(situation, stop)
+    if stop.acknowledged_at:
+        return StopStep(stop, recheck_at=timeout_at)
+    send_at = _send_at(stop)
+    if situation.now < send_at:
+        return StopStep(stop, recheck_at=min(send_at, timeout_at))
+    stop = stop.model_copy(update={"commands_sent": stop.commands_sent + 1})
+    return StopStep(stop, send=True, recheck_at=min(_send_at(stop), timeout_at))
+
+
+def stop_on_request(situation: Situation) -> Plan | None:
+    """Bring a task with ``spec.stop`` to its end; before its Job exists that is at once."""
+    spec = situation.observed.task.spec
+    if spec is None or not spec.stop:
+        return None
+    if not situation.job_may_run:
+        if _has_no_worker(situation):
+            message = "stopped before another worker was started"
+            return end_task(situation, Outcome.STOPPED, Reason.STOPPED, message)
+        return None
+    return stopping_plan(situation, "spec.stop is set: the worker is asked to finish")
+
+
+def stopping_plan(situation: Situation, message: str) -> Plan:
+    """The plan of the next step of a stop."""
+    step = next_step(situation)
+    running = None
+    if situation.job_may_run and not situation.worker_was_seen:
+        running = Claim(ConditionType.RUNNING, Truth.FALSE, Reason.POD_PENDING)
+    outlook = Outlook(Phase.STOPPING, Reason.STOPPING, message, running=running)
+    return situation.with_status(stop=step.stop).plan(
+        outlook, send_stop=step.send, delete_job=step.delete_job, recheck_at=step.recheck_at
+    )
+
+
+def _has_no_worker(situation: Situation) -> bool:
+    """No attempt yet, one that has ended, or one whose Job never came to be."""
+    attempt = situation.attempt
+    if attempt is None or situation.attempt_has_ended:
+        return True
+    return attempt.job_uid is None and situation.said is None
+
+
+def _send_at(stop: StopStatus) -> datetime:
+    """Commands go out 0, 1, 3, 7 ... seconds after the request: repeated after 1, 2, 4 ... s."""
+    return stop.requested_at + timedelta(seconds=2**stop.commands_sent - 1)
+
+
+def _deletion(situation: Situation, stop: StopStatus) -> StopStep:
+    job = situation.observed.own_job
+    if stop.acknowledged_at is None:
+        stop = stop.model_copy(update={"method": StopMethod.JOB_DELETED})
+    is_needed = job is not None and job.outcome is None and not job.is_deleting
+    return StopStep(stop, delete_job=Propagation.FOREGROUND if is_needed else None)

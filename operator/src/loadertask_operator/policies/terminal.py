@@ -1,0 +1,34 @@
+"""The terminal latch: what has ended stays ended; only cleaning up is left."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from loadertask_operator.conditions import is_terminal
+from loadertask_operator.plan import Plan, Propagation
+from loadertask_operator.policies.endings import job_ttl_to_set
+from loadertask_operator.situation import Situation
+
+
+def after_the_end(situation: Situation) -> Plan | None:
+    """Clean up after a task whose end is stored; its status changes by late events only."""
+    task = situation.observed.task
+    if not is_terminal(task.status):
+        return None
+    delete_at = None
+    if task.spec and task.spec.ttl_seconds_after_finished is not None:
+        ended = task.status.completion_time or situation.moment
+        delete_at = ended + timedelta(seconds=task.spec.ttl_seconds_after_finished)
+    is_due = delete_at is not None and situation.now >= delete_at
+    job = situation.observed.own_job
+    return Plan(
+        status=situation.status,
+        # While the Job may run, a deletion of the task must still be able to wait for it.
+        needs_finalizer=situation.job_may_run and task.has_finalizer,
+        delete_job=(
+            Propagation.FOREGROUND if job and job.outcome is None and not job.is_deleting else None
+        ),
+        job_ttl_s=job_ttl_to_set(situation),
+        delete_task=is_due and not situation.job_may_run,
+        recheck_at=delete_at if not is_due else None,
+    )

@@ -1,0 +1,198 @@
+"""Everything a policy may look at, and the one way to make a plan with consistent conditions.
+
+The task, what was observed, the folded status, the clock's reading. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from loadertask_contract.events import EventStatus
+from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth, with_claims
+from loadertask_operator.observed import Observed, PodState, termination_of
+from loadertask_operator.plan import Plan
+from loadertask_operator.status import CurrentAttempt, Phase, Status, shortened, whole_seconds
+
+_STALE_AFTER_INTERVALS = 3
+_IN_PROGRESS = {Phase.PENDING, Phase.STARTING, Phase.STOPPING, Phase.RETRYING}
+_NEEDS_A_PERSON = {
+    Reason.INVALID_SPEC,
+    Reason.NAME_CONFLICT,
+    Reason.SECRET_MISSING,
+    Reason.JOB_REFUSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What of the configuration a decision needs."""
+
+    grace: timedelta = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a policy has found; conditions and phase are written from it."""
+
+    phase: Phase
+    reason: Reason
+    message: str = ""
+    accepted: Claim | None = None
+    running: Claim | None = None
+    ending: Claim | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One task at one moment; ``status`` has all received events folded in."""
+
+    observed: Observed
+    status: Status
+    now: datetime
+    rules: Rules = field(default_factory=Rules)
+
+    @property
+    def moment(self) -> datetime:
+        """Now, as it can be stored."""
+        return whole_seconds(self.now)
+
+    @property
+    def attempt(self) -> CurrentAttempt | None:
+        """The latest attempt, if there is any."""
+        return self.status.current_attempt
+
+    @property
+    def attempt_has_ended(self) -> bool:
+        """Whether the latest attempt is in the history."""
+        return self.attempt is not None and self.status.ending_of(self.attempt.number) is not None
+
+    @property
+    def pod(self) -> PodState | None:
+        """The pod of the latest attempt."""
+        return self.observed.pod
+
+    @property
+    def stop_timeout(self) -> timedelta:
+        """How long a worker may take to stop."""
+        spec = self.observed.task.spec
+        return timedelta(seconds=spec.stop_timeout_seconds if spec else 30)
+
+    @property
+    def said(self) -> EventStatus | None:
+        """The last word of this attempt's worker, by queue-events or by its termination log."""
+        attempt, last = self.attempt, self.status.last_event
+        if attempt is None:
+            return None
+        by_event = last.status if last and last.producer == attempt.producer_id else None
+        if by_event and by_event.is_terminal:
+            return by_event
+        left = termination_of(self.pod)
+        if (
+            left
+            and left.payload.producer == attempt.producer_id
+            and left.payload.status.is_terminal
+        ):
+            return left.payload.status
+        return by_event
+
+    @property
+    def worker_was_seen(self) -> bool:
+        """Whether there may be a worker that can react to a command."""
+        return self.said is not None or (self.pod is not None and self.pod.is_running)
+
+    @property
+    def job_may_run(self) -> bool:
+        """Whether a Job of ours exists that has not ended."""
+        job = self.observed.own_job
+        return job is not None and job.outcome is None
+
+    def with_status(self, **changes: Any) -> Situation:
+        """The same moment with another status."""
+        return replace(self, status=self.status.model_copy(update=changes))
+
+    def plan(self, outlook: Outlook, **effects: Any) -> Plan:
+        """A plan whose phase, reason, message and conditions agree with ``outlook``."""
+        claims = [self._accepted(outlook), self._running(outlook), *self._kstatus(outlook)]
+        telemetry, stale_at = self._telemetry()
+        if outlook.ending:
+            claims.append(outlook.ending)
+        else:
+            claims.append(telemetry)
+        rechecks = [at for at in (effects.pop("recheck_at", None), stale_at) if at]
+        status = self.status.model_copy(
+            update={
+                "observed_generation": self.observed.task.generation,
+                "phase": outlook.phase,
+                "reason": outlook.reason.value,
+                "message": shortened(outlook.message),
+                "conditions": with_claims(
+                    self.status.conditions, claims, self.now, self.observed.task.generation
+                ),
+            }
+        )
+        effects.setdefault("needs_finalizer", True)
+        return Plan(status=status, recheck_at=min(rechecks, default=None), **effects)
+
+    def _accepted(self, outlook: Outlook) -> Claim:
+        return outlook.accepted or Claim(ConditionType.ACCEPTED, Truth.TRUE, Reason.VALID)
+
+    def _running(self, outlook: Outlook) -> Claim:
+        if outlook.running:
+            return outlook.running
+        if self.status.completion_time:
+            return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.FINISHED)
+        if self.pod and not self.pod.is_running and self.pod.waiting_reason in _PULL_PROBLEMS:
+            return Claim(
+                ConditionType.RUNNING,
+                Truth.FALSE,
+                Reason.IMAGE_PULL_BACK_OFF,
+                f"{self.pod.waiting_reason}: {self.pod.waiting_message}",
+            )
+        if self.job_may_run and not self.attempt_has_ended and self.worker_was_seen:
+            return Claim(ConditionType.RUNNING, Truth.TRUE, Reason.POD_RUNNING)
+        return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.POD_PENDING)
+
+    def _telemetry(self) -> tuple[Claim, datetime | None]:
+        """Freshness, and when it would be lost."""
+        fresh = ConditionType.TELEMETRY_FRESH
+        if not self.observed.broker_is_reachable:
+            message = "Kafka cannot be reached by the operator; the load is followed by its Job"
+            return Claim(fresh, Truth.FALSE, Reason.BROKER_UNAVAILABLE, message), None
+        last, spec = self.status.last_event, self.observed.task.spec
+        if last is None or self.attempt is None or last.producer != self.attempt.producer_id:
+            return Claim(fresh, Truth.FALSE, Reason.NO_EVENTS_YET), None
+        interval_s = spec.telemetry_interval if spec else 5
+        stale_at = last.time + timedelta(seconds=_STALE_AFTER_INTERVALS * interval_s)
+        if self.now < stale_at:
+            return Claim(fresh, Truth.TRUE, Reason.RECEIVING), stale_at
+        return Claim(fresh, Truth.FALSE, Reason.STALE, "no event for three intervals"), None
+
+    def _kstatus(self, outlook: Outlook) -> list[Claim]:
+        """The pair that GitOps tools read: work in progress, and a person is needed."""
+        is_moving = outlook.phase in _IN_PROGRESS
+        accepted = self._accepted(outlook)
+        is_stalled = outlook.phase is Phase.FAILED or accepted.reason in _NEEDS_A_PERSON
+        is_stalled = is_stalled or self._image_is_missing_for_long()
+        progress = Reason.PROGRESSING if is_moving else Reason.SETTLED
+        return [
+            Claim(ConditionType.RECONCILING, Truth.TRUE if is_moving else Truth.FALSE, progress),
+            Claim(
+                ConditionType.STALLED,
+                Truth.TRUE if is_stalled else Truth.FALSE,
+                outlook.reason if is_stalled else Reason.PROGRESSING,
+                outlook.message if is_stalled else "",
+            ),
+        ]
+
+    def _image_is_missing_for_long(self) -> bool:
+        pod = self.pod
+        return (
+            pod is not None
+            and pod.waiting_reason in _PULL_PROBLEMS
+            and self.now >= pod.created_at + self.rules.grace
+        )
+
+
+_PULL_PROBLEMS = {"ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName"}

@@ -1,0 +1,125 @@
+"""The newest known version of every task, Job and pod, fed by watches and by our own writes.
+
+A watch may lag behind our writes: an older resourceVersion never replaces a newer one. It makes
+no request and no decision.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from loadertask_operator.conditions import is_terminal
+from loadertask_operator.observed import JobState, PodState, task_key_of
+from loadertask_operator.schema import LoaderTask, TaskKey
+
+
+class Store:
+    """What the cluster was last seen to hold."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[TaskKey, LoaderTask] = {}
+        self._jobs: dict[tuple[str, str], JobState] = {}
+        self._pods: dict[tuple[TaskKey, int], PodState] = {}
+        self._by_queue_id: defaultdict[str, set[TaskKey]] = defaultdict(set)
+        self._by_producer: defaultdict[str, set[TaskKey]] = defaultdict(set)
+
+    def task(self, key: TaskKey) -> LoaderTask | None:
+        """The task of a key."""
+        return self._tasks.get(key)
+
+    def tasks(self) -> Iterator[LoaderTask]:
+        """All tasks."""
+        return iter(tuple(self._tasks.values()))
+
+    def active_keys(self) -> list[TaskKey]:
+        """Tasks that have not ended, or that are being deleted, or that end by their age."""
+        return [key for key, task in self._tasks.items() if _is_active(task)]
+
+    def job(self, namespace: str, name: str) -> JobState | None:
+        """The Job of a name."""
+        return self._jobs.get((namespace, name))
+
+    def pod(self, key: TaskKey, attempt: int) -> PodState | None:
+        """The youngest pod of an attempt."""
+        return self._pods.get((key, attempt))
+
+    def keys_of_event(self, queue_id: str | None, producer: str) -> tuple[TaskKey, ...]:
+        """The tasks an event concerns: by queue id, else by the producer's name."""
+        if queue_id is not None:
+            return tuple(self._by_queue_id.get(queue_id, ()))
+        keys = self._by_producer.get(producer, set())
+        # Producer ids are short: two tasks may share one, and then neither can claim the event.
+        return tuple(keys) if len(keys) == 1 else ()
+
+    def remember_task(self, task: LoaderTask) -> None:
+        """Keep ``task`` unless a newer version is known."""
+        known = self._tasks.get(task.key)
+        if known and known.uid == task.uid and known.resource_version > task.resource_version:
+            return
+        if known:
+            self._unindex(known)
+        self._tasks[task.key] = task
+        self._by_queue_id[task.queue_id].add(task.key)
+        if task.status.current_attempt:
+            self._by_producer[task.status.current_attempt.producer_id].add(task.key)
+
+    def forget_task(self, key: TaskKey, uid: str) -> bool:
+        """Drop a deleted task; a successor of the same name stays. Whether it was known."""
+        known = self._tasks.get(key)
+        if known is None or known.uid != uid:
+            return False
+        self._unindex(known)
+        del self._tasks[key]
+        return True
+
+    def remember_job(self, job: JobState) -> None:
+        """Keep ``job`` unless a newer version is known."""
+        known = self._jobs.get((job.namespace, job.name))
+        if known and known.uid == job.uid and known.resource_version > job.resource_version:
+            return
+        self._jobs[job.namespace, job.name] = job
+
+    def forget_job(self, namespace: str, name: str, uid: str) -> None:
+        """Drop a deleted Job."""
+        known = self._jobs.get((namespace, name))
+        if known and known.uid == uid:
+            del self._jobs[namespace, name]
+
+    def remember_pod(self, pod: PodState) -> None:
+        """Keep ``pod`` unless a younger pod or a newer version is known."""
+        place = (task_key_of(pod), pod.attempt)
+        known = self._pods.get(place)
+        if known and known.uid == pod.uid and known.resource_version > pod.resource_version:
+            return
+        if known and known.uid != pod.uid and known.created_at > pod.created_at:
+            return
+        self._pods[place] = pod
+
+    def forget_pod(self, pod: PodState) -> None:
+        """Drop a deleted pod."""
+        place = (task_key_of(pod), pod.attempt)
+        known = self._pods.get(place)
+        if known and known.uid == pod.uid:
+            del self._pods[place]
+
+    def _unindex(self, task: LoaderTask) -> None:
+        _discard(self._by_queue_id, task.queue_id, task.key)
+        if task.status.current_attempt:
+            _discard(self._by_producer, task.status.current_attempt.producer_id, task.key)
+
+
+def _discard(index: dict[str, set[TaskKey]], name: str, key: TaskKey) -> None:
+    index[name].discard(key)
+    if not index[name]:
+        del index[name]
+
+
+def _is_active(task: LoaderTask) -> bool:
+    has_ttl = task.spec is not None and task.spec.ttl_seconds_after_finished is not None
+    return (
+        not is_terminal(task.status)
+        or task.deletion_time is not None
+        or task.has_finalizer
+        or has_ttl
+    )
