@@ -27,10 +27,11 @@ log = logging.getLogger(__name__)
 
 _REPORT_S = 3.0
 
-# Stand-ins for what is wrong or missing and not needed to send an event.
+# Stand-ins for what is wrong or missing and not needed to send an event; a live type needs no
+# other variable.
+_NO_LOAD = {"TYPE": "ws_trades"}
 _STAND_INS = {
     "SYMBOL": "UNKNOWN",
-    "TYPE": "ws_trades",
     "KAFKA_TOPIC": "unknown",
     "TELEMETRY_PRODUCER_ID": "unknown",
 }
@@ -59,7 +60,7 @@ def reporting_environment(
     """What is usable of an environment, if that is enough to send an event by."""
     wrong = {problem.variable for problem in error.problems}
     usable = {name: value for name, value in variables.items() if name not in wrong}
-    usable |= {name: text for name, text in _STAND_INS.items() if name in wrong}
+    usable |= _NO_LOAD | {name: text for name, text in _STAND_INS.items() if name in wrong}
     try:
         return parse_environment(usable, datetime.now(UTC)).environment
     except EnvironmentProblemsError:

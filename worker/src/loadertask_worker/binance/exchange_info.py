@@ -1,4 +1,4 @@
-"""What a loader needs of exchangeInfo: the venue's clock and its limits. Pure and tolerant."""
+"""What a loader needs of exchangeInfo and time: the venue's clock and its limits. Pure."""
 
 from __future__ import annotations
 
@@ -29,13 +29,7 @@ def parse_exchange_info(body: bytes) -> ExchangeInfo:
         ProtocolViolatedError: JSON without the venue's clock.
 
     """
-    try:
-        info = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise SourceUnavailableError("exchangeInfo is not JSON") from error
-    server_time_ms = info.get("serverTime") if isinstance(info, dict) else None
-    if not isinstance(server_time_ms, int):
-        raise ProtocolViolatedError("exchangeInfo has no serverTime")
+    info, server_time_ms = _object_with_time(body)
     entries = info.get("rateLimits")
     limits = [_limit(entry) for entry in entries] if isinstance(entries, list) else []
     return ExchangeInfo(
@@ -43,6 +37,22 @@ def parse_exchange_info(body: bytes) -> ExchangeInfo:
         strictest([each for kind, each in limits if kind == "REQUEST_WEIGHT"], REQUEST_WEIGHT),
         strictest([each for kind, each in limits if kind == "RAW_REQUESTS"], RAW_REQUESTS),
     )
+
+
+def parse_server_time(body: bytes) -> int:
+    """The venue's clock (epoch ms) from an answer of time; raises as `parse_exchange_info`."""
+    return _object_with_time(body)[1]
+
+
+def _object_with_time(body: bytes) -> tuple[dict[str, Any], int]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise SourceUnavailableError("the answer is not JSON") from error
+    server_time_ms = found.get("serverTime") if isinstance(found, dict) else None
+    if type(server_time_ms) is not int:
+        raise ProtocolViolatedError("an answer without serverTime")
+    return found, server_time_ms
 
 
 def _limit(entry: Any) -> tuple[str, Limit]:

@@ -8,6 +8,7 @@ answers which overtake each other cannot make room that is not there.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -32,10 +33,10 @@ RAW_REQUESTS = Limit(61_000, 300.0)
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A request that may be sent: its weight and the window it was counted in."""
+    """A request that may be sent: its weight and the start of the window it was counted in."""
 
     weight: int
-    window: int
+    window_start_s: float
 
 
 @dataclass(slots=True)
@@ -44,26 +45,26 @@ class _Count:
 
     limit: Limit
     share: float
-    window: int = 0
+    start_s: float = 0.0
     used: int = 0
     own: int = 0
 
-    def enter(self, now_s: float, outstanding: int) -> None:
-        """Begin a new window if it is time: answers not yet in may be counted in it."""
-        window = int(now_s // self.limit.window_s)
-        if window > self.window:
-            self.window, self.used, self.own = window, outstanding, outstanding
+    @property
+    def own_capacity(self) -> int:
+        return int(self.limit.capacity * self.share)
 
     def has_room(self, units: int) -> bool:
-        own_capacity = int(self.limit.capacity * self.share)
-        return self.used + units <= self.limit.capacity and self.own + units <= own_capacity
+        return self.used + units <= self.limit.capacity and self.own + units <= self.own_capacity
 
     def charge(self, units: int) -> None:
         self.used += units
         self.own += units
 
+    def window_start_s(self, now_s: float) -> float:
+        return now_s // self.limit.window_s * self.limit.window_s
+
     def next_window_s(self) -> float:
-        return (self.window + 1) * self.limit.window_s
+        return self.start_s + self.limit.window_s
 
 
 @dataclass(slots=True)
@@ -73,17 +74,20 @@ class RequestLimiter:
     Args:
         share: part of the address's request weight that this worker may use, in (0, 1].
 
-    Times are epoch seconds of the venue's clock, estimated never ahead of it: a request counted
-    in our minute is then never counted in an earlier one of the venue.
+    Times are epoch seconds of the venue's clock, estimated never ahead of it and at most
+    ``clock_slack_s`` behind: a request of our minute is then never counted in an earlier minute of
+    the venue, and only the last ones of a minute can be counted in the next.
 
     """
 
     share: float = 1.0
+    clock_slack_s: float = 1.0
     outstanding_weight: int = 0
     outstanding_requests: int = 0
     held_until_s: float = 0.0
     _weight: _Count = field(init=False)
     _requests: _Count = field(init=False)
+    _settled: deque[tuple[float, int]] = field(init=False, default_factory=deque)
 
     def __post_init__(self) -> None:
         self._weight = _Count(REQUEST_WEIGHT, self.share)
@@ -95,8 +99,7 @@ class RequestLimiter:
 
     def admit(self, weight: int, now_s: float) -> Admission | float:
         """Count a request that is about to be sent, or say until when to wait (epoch s)."""
-        self._weight.enter(now_s, self.outstanding_weight)
-        self._requests.enter(now_s, self.outstanding_requests)
+        self._enter(now_s)
         if now_s < self.held_until_s:
             return self.held_until_s
         if not self._weight.has_room(weight):
@@ -107,18 +110,18 @@ class RequestLimiter:
         self._requests.charge(1)
         self.outstanding_weight += weight
         self.outstanding_requests += 1
-        return Admission(weight, self._weight.window)
+        return Admission(weight, self._weight.start_s)
 
     def settle(self, admission: Admission, used_weight: int | None, now_s: float) -> None:
         """A request is over. ``used_weight`` is the header's value, None without an answer.
 
         The header of a request from an earlier window may speak of that window: it is ignored.
         """
-        self._weight.enter(now_s, self.outstanding_weight)
-        self._requests.enter(now_s, self.outstanding_requests)
+        self._enter(now_s)
+        self._settled.append((now_s, admission.weight))
         self.outstanding_weight -= admission.weight
         self.outstanding_requests -= 1
-        if used_weight is not None and admission.window == self._weight.window:
+        if used_weight is not None and admission.window_start_s == self._weight.start_s:
             self._weight.used = max(self._weight.used, used_weight + self.outstanding_weight)
 
     def hold(self, retry_after_s: float | None, now_s: float) -> None:
@@ -127,10 +130,31 @@ class RequestLimiter:
         until_s = next_minute_s if retry_after_s is None else now_s + retry_after_s
         self.held_until_s = max(self.held_until_s, until_s)
 
+    def _enter(self, now_s: float) -> None:
+        """Begin new windows, each with what the venue may already count in it."""
+        for count in (self._weight, self._requests):
+            start_s = count.window_start_s(now_s)
+            if start_s <= count.start_s:
+                continue
+            late = [
+                weight for at_s, weight in self._settled if at_s >= start_s - self.clock_slack_s
+            ]
+            if count is self._weight:
+                carried = self.outstanding_weight + sum(late)
+            else:
+                carried = self.outstanding_requests + len(late)
+            count.start_s, count.used, count.own = start_s, carried, carried
+        while self._settled and self._settled[0][0] < now_s - MINUTE_S - self.clock_slack_s:
+            self._settled.popleft()
+
+    @property
+    def own_capacity(self) -> int:
+        """The request weight that we may use in one window; a heavier request is never sent."""
+        return self._weight.own_capacity
+
     def requests_in_flight(self, weight: int, most: int) -> int:
         """How many requests of ``weight`` may sensibly be under way at once, at least one."""
-        own_capacity = int(self._weight.limit.capacity * self.share)
-        return max(1, min(most, own_capacity // (weight * 10)))
+        return max(1, min(most, self.own_capacity // (weight * 10)))
 
 
 def strictest(limits: Sequence[Limit], default: Limit) -> Limit:

@@ -17,7 +17,11 @@ from typing import TYPE_CHECKING, TypeVar
 import aiohttp
 
 from loadertask_worker.binance.answers import Answer, error_of
-from loadertask_worker.binance.exchange_info import ExchangeInfo, parse_exchange_info
+from loadertask_worker.binance.exchange_info import (
+    ExchangeInfo,
+    parse_exchange_info,
+    parse_server_time,
+)
 from loadertask_worker.binance.klines import KlinePage, KlineParser
 from loadertask_worker.binance.limiter import Admission, RequestLimiter
 from loadertask_worker.errors import (
@@ -39,12 +43,15 @@ T = TypeVar("T")
 
 KLINES_WEIGHT = 2
 EXCHANGE_INFO_WEIGHT = 20
+TIME_WEIGHT = 1
 
 # The venue itself gives up on a request after 10 s (error -1007).
 _LONGEST_REQUEST_S = 15.0
 _SHORTEST_REQUEST_S = 0.5
 # Each one lasts up to a minute; an address that is always over its limit needs fewer workers.
 _RATE_LIMITS_IN_A_ROW = 5
+# Clocks of computers part by some 50 µs each second.
+_CLOCK_HOLDS_S = 300.0
 # A full page is 200 kB. Nothing the venue sends is near this.
 _MAX_BODY_BYTES = 16 * 1024 * 1024
 
@@ -62,6 +69,7 @@ class BinanceRest:
         self.limiter = limiter
         # Venue time minus this machine's monotonic clock.
         self._clock_offset_s = time.time() - time.monotonic()
+        self._clock_set_s = time.monotonic()
 
     async def exchange_info(self, symbol: str) -> ExchangeInfo:
         """GET exchangeInfo of one symbol; the limiter and the clock take what it says.
@@ -72,15 +80,21 @@ class BinanceRest:
         """
         params: Params = {"symbol": symbol, "showPermissionSets": "false"}
         info = await self._get("exchangeInfo", EXCHANGE_INFO_WEIGHT, params, parse_exchange_info)
-        # The answer was made before it arrived: this clock is never ahead of the venue's.
-        self._clock_offset_s = info.server_time_ms / 1000 - time.monotonic()
         self.limiter.learn(info.weight, info.requests)
+        self._set_clock(info.server_time_ms)
         return info
+
+    async def server_time(self) -> None:
+        """GET time; the clock takes it."""
+        self._set_clock(await self._get("time", TIME_WEIGHT, {}, parse_server_time))
 
     async def klines(
         self, symbol: str, interval: Interval, window: Window, parser: KlineParser
     ) -> KlinePage:
         """GET klines that open in a window, at most a page of them."""
+        if time.monotonic() - self._clock_set_s > _CLOCK_HOLDS_S:
+            self._clock_set_s = time.monotonic()
+            await self.server_time()
         params: Params = {
             "symbol": symbol,
             "interval": interval.value,
@@ -93,6 +107,11 @@ class BinanceRest:
     def venue_time_s(self) -> float:
         """Now by the venue's clock (epoch seconds), never ahead of it once it is known."""
         return time.monotonic() + self._clock_offset_s
+
+    def _set_clock(self, server_time_ms: int) -> None:
+        # The answer was made before it arrived: this clock is never ahead of the venue's.
+        self._clock_set_s = time.monotonic()
+        self._clock_offset_s = server_time_ms / 1000 - self._clock_set_s
 
     async def _get(
         self, endpoint: str, weight: int, params: Params, parse: Callable[[bytes], T]
@@ -119,6 +138,9 @@ class BinanceRest:
                 await asyncio.sleep(delay_s)
 
     async def _admission(self, weight: int) -> Admission:
+        if weight > (capacity := self.limiter.own_capacity):
+            message = f"leaves {capacity} of the request weight, and one request weighs {weight}"
+            raise ConfigurationError.of("LOADER_WEIGHT_SHARE", message)
         while True:
             admission = self.limiter.admit(weight, self.venue_time_s())
             if isinstance(admission, Admission):

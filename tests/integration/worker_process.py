@@ -1,0 +1,155 @@
+"""The worker as a real process, and what it leaves in Kafka, for integration tests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from loadertask_contract.events import Event, EventStatus, parse_event
+from loadertask_devstack.kafka import Kafka, topics
+from loadertask_devstack.kafka.topics import Record
+
+EXIT_TIMEOUT_S = 60.0
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a worker ended."""
+
+    exit_code: int
+    stderr: str
+    took_s: float
+
+
+class WorkerProcess:
+    """One running ``python -m loadertask_worker``."""
+
+    def __init__(self, process: asyncio.subprocess.Process, begun_s: float) -> None:
+        self._process = process
+        self._begun_s = begun_s
+        self._stderr = asyncio.create_task(self._read())
+        self.lines: list[str] = []
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def ended(self, timeout_s: float = EXIT_TIMEOUT_S) -> Ended:
+        async with asyncio.timeout(timeout_s):
+            exit_code = await self._process.wait()
+            took_s = time.monotonic() - self._begun_s
+            await self._stderr
+        return Ended(exit_code, "".join(self.lines), took_s)
+
+    async def says(self, text: str, timeout_s: float = 30.0) -> None:
+        """Wait until a log line contains ``text``."""
+        await eventually(lambda: any(text in line for line in self.lines), timeout_s)
+
+    async def close(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+        await self._stderr
+
+    async def _read(self) -> None:
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            self.lines.append(line.decode())
+
+
+@asynccontextmanager
+async def running_worker(variables: Mapping[str, str]) -> AsyncIterator[WorkerProcess]:
+    """A worker with exactly these variables, killed at the end of the block if it still runs."""
+    begun_s = time.monotonic()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "loadertask_worker",
+        env={"PATH": os.environ["PATH"], **variables},
+        stderr=asyncio.subprocess.PIPE,
+        limit=1024 * 1024,
+    )  # fmt: skip
+    worker = WorkerProcess(process, begun_s)
+    try:
+        yield worker
+    finally:
+        await worker.close()
+
+
+async def run_worker(variables: Mapping[str, str], timeout_s: float = EXIT_TIMEOUT_S) -> Ended:
+    """Run a worker to its end."""
+    async with running_worker(variables) as worker:
+        return await worker.ended(timeout_s)
+
+
+async def eventually(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
+    """Wait until a condition holds."""
+    async with asyncio.timeout(timeout_s):
+        # The conditions are of other processes, which set no event of ours.
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_S)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a test: its variables, and what its worker left in Kafka."""
+
+    kafka: Kafka
+    variables: Mapping[str, str]
+
+    @property
+    def queue_id(self) -> str:
+        return self.variables["QUEUE_ID"]
+
+    def but(self, **changes: str | None) -> Task:
+        """The same with other variables; None leaves one out."""
+        changed = {**self.variables, **changes}
+        return Task(self.kafka, {k: v for k, v in changed.items() if v is not None})
+
+    async def records(self) -> list[Record]:
+        return await asyncio.to_thread(
+            topics.read_records, self.kafka.plain, self.variables["KAFKA_TOPIC"]
+        )
+
+    async def events(self) -> list[Event]:
+        """The events of this queue, in order."""
+        found = await asyncio.to_thread(topics.read_records, self.kafka.plain, "queue-events")
+        key = self.queue_id.encode()
+        return [parse_event(each.value, each.headers) for each in found if each.key == key]
+
+    async def statuses(self, *, without_loading: bool = True) -> list[EventStatus]:
+        return [
+            event.payload.status
+            for event in await self.events()
+            if not (without_loading and event.payload.status is EventStatus.LOADING)
+        ]
+
+
+def candle_task(kafka: Kafka, venue_url: str, queue_id: str, time_range: str) -> Task:
+    """One-minute candles of BTCUSDT, as the operator would order them."""
+    return Task(
+        kafka,
+        {
+            "QUEUE_ID": queue_id,
+            "SYMBOL": "BTCUSDT",
+            "TYPE": "api_candles_1m",
+            "INTERVAL": "1m",
+            "TIME_RANGE": time_range,
+            "KAFKA_TOPIC": f"{queue_id}-data",
+            "TELEMETRY_PRODUCER_ID": f"loader-producer__{queue_id[-6:]}",
+            "KAFKA_BOOTSTRAP_SERVERS": kafka.secure,
+            "KAFKA_USER_PRODUCER": "loader",
+            "KAFKA_PASSWORD_PRODUCER": kafka.password("loader"),
+            "CA_PATH": str(kafka.ca_path),
+            "BINANCE_API_URL": venue_url,
+            "TELEMETRY_INTERVAL": "0.5",
+            "LOADER_PATIENCE_SECONDS": "20",
+        },
+    )
