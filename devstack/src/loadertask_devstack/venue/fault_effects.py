@@ -1,0 +1,96 @@
+"""Carries out faults: answers in place of the true one, and damage to the connection itself."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from http import HTTPStatus
+
+from aiohttp import web
+
+from loadertask_devstack.venue import answers
+from loadertask_devstack.venue.faults import Fault, FaultKind
+
+_BACKEND_TIMEOUT_S = 10.0
+_SLOW_S = 1.0
+_LONGEST_HANG_S = 3600.0
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER, 0 s: closing sends RST instead of FIN
+_REPLACING = frozenset(FaultKind) - {FaultKind.SLOW, FaultKind.TRUNCATE, FaultKind.RESET}
+
+
+def replaces_answer(fault: Fault) -> bool:
+    """Whether the true answer is not needed at all."""
+    return fault.kind in _REPLACING
+
+
+async def replacement(fault: Fault) -> web.Response:
+    """The answer of a fault that replaces the true one."""
+    await asyncio.sleep(_delay_s(fault))
+    status = fault.status or 500
+    match fault.kind:
+        case FaultKind.HTML_403:
+            response = answers.html(403, "403 Forbidden")
+        case FaultKind.EMPTY_404:
+            response = answers.empty(404)
+        case FaultKind.RESTRICTED_451:
+            response = answers.restricted()
+        case FaultKind.HTML_5XX:
+            response = answers.html(status, f"{status} {_phrase(status)}")
+        case FaultKind.EMPTY_5XX:
+            response = answers.empty(status)
+        case FaultKind.BACKEND_TIMEOUT:
+            message = "Timeout waiting for response from backend server."
+            response = answers.error(-1007, message, fault.status or 504)
+        case _:
+            response = answers.error(fault.code, fault.msg, status)
+    if fault.retry_after_s is not None:
+        response.headers["Retry-After"] = str(fault.retry_after_s)
+    return response
+
+
+async def damage(request: web.Request, response: web.Response, fault: Fault) -> web.StreamResponse:
+    """Delay the true answer, or begin to send it and break the connection inside its body."""
+    if fault.kind is FaultKind.SLOW:
+        await asyncio.sleep(_delay_s(fault))
+        return response
+    if fault.kind not in {FaultKind.TRUNCATE, FaultKind.RESET}:
+        return response
+    body = response.body if isinstance(response.body, bytes) else b""
+    kept_bytes = len(body) // 2 if fault.keep_bytes is None else fault.keep_bytes
+    broken = web.StreamResponse(status=response.status, headers=response.headers)
+    broken.content_length = len(body)
+    await broken.prepare(request)
+    await broken.write(body[:kept_bytes])
+    _cut(request, with_reset=fault.kind is FaultKind.RESET)
+    return broken
+
+
+def _cut(request: web.Request, *, with_reset: bool) -> None:
+    transport = request.transport
+    if transport is None:
+        return
+    if with_reset:
+        plug = transport.get_extra_info("socket")
+        plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        transport.abort()
+    else:
+        transport.close()
+
+
+def _delay_s(fault: Fault) -> float:
+    if fault.delay_s is not None:
+        return fault.delay_s
+    usual = {
+        FaultKind.BACKEND_TIMEOUT: _BACKEND_TIMEOUT_S,
+        FaultKind.SLOW: _SLOW_S,
+        FaultKind.HANG: _LONGEST_HANG_S,
+    }
+    return usual.get(fault.kind, 0.0)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"

@@ -1,0 +1,86 @@
+"""What every request of the venue passes: limits, faults, errors, common headers, the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
+
+from aiohttp import web
+
+from loadertask_devstack.venue import answers, fault_effects
+from loadertask_devstack.venue.audit import AuditedRequest
+from loadertask_devstack.venue.control import PREFIX
+from loadertask_devstack.venue.errors import VenueError
+from loadertask_devstack.venue.faults import Fault
+from loadertask_devstack.venue.limits import OTHER_WEIGHT, WEIGHTS, Verdict
+from loadertask_devstack.venue.rest import ROWS, SOURCE_HEADER, STATE
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_COMMON_HEADERS = {
+    "Cache-Control": "no-cache, no-store, must-revalidate",
+    "Pragma": "no-cache",
+    "Expires": "0",
+    "Access-Control-Allow-Origin": "*",
+}
+
+
+@web.middleware
+async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Serve a request as the venue would; the control interface passes untouched."""
+    if request.path.startswith(PREFIX):
+        return await handler(request)
+    state = request.app[STATE]
+    verdict = state.charge(request.remote or "", WEIGHTS.get(request.path, OTHER_WEIGHT))
+    fault = None
+    if verdict.status == 200:
+        fault = state.faults.choose(request.path, dict(request.query))
+    # Noted before it is sent: whoever has the answer finds it in the audit.
+    response = await _answer(request, handler, verdict, fault)
+    _finish(request, response, verdict)
+    state.audit.add(_audited(request, response, verdict, fault))
+    return await fault_effects.damage(request, response, fault) if fault else response
+
+
+async def _answer(
+    request: web.Request, handler: _Handler, verdict: Verdict, fault: Fault | None
+) -> web.Response:
+    if verdict.status != 200:
+        return answers.limited(verdict)
+    if fault and fault_effects.replaces_answer(fault):
+        return await fault_effects.replacement(fault)
+    try:
+        response = await handler(request)
+    except VenueError as refused:
+        return answers.refusal(refused)
+    except web.HTTPException:  # no such route, or not with this method
+        return answers.unknown_path(request.headers.get("Accept", ""))
+    if not isinstance(response, web.Response):
+        raise TypeError(f"{request.path} answered with a {type(response).__name__}")
+    return response
+
+
+def _finish(request: web.Request, response: web.Response, verdict: Verdict) -> None:
+    response.headers.update(_COMMON_HEADERS)
+    response.headers["X-MBX-UUID"] = str(uuid4())
+    response.headers["X-MBX-USED-WEIGHT"] = str(verdict.used_weight)
+    response.headers["X-MBX-USED-WEIGHT-1M"] = str(verdict.used_weight)
+    if request.app[STATE].settings.compress:
+        answers.compressed(response, request.headers.get("Accept-Encoding", ""))
+
+
+def _audited(
+    request: web.Request, response: web.Response, verdict: Verdict, fault: Fault | None
+) -> AuditedRequest:
+    return AuditedRequest(
+        time_ms=request.app[STATE].clock(),
+        client=request.remote or "",
+        method=request.method,
+        path=request.path,
+        params=dict(request.query),
+        status=response.status,
+        weight=WEIGHTS.get(request.path, OTHER_WEIGHT),
+        used_weight=verdict.used_weight,
+        rows=request.get(ROWS, 0),
+        source=response.headers.get(SOURCE_HEADER, ""),
+        fault=fault.kind.value if fault else None,
+    )
