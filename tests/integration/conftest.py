@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.integration.api_server_fixtures import api_server, clients, namespace  # noqa: F401
+from tests.integration.loader_tasks import custom_objects, dry, tasks  # noqa: F401
 
 from loadertask_devstack.kafka import Kafka, running_kafka, topics
 
