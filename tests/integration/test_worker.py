@@ -424,9 +424,18 @@ async def test_a_login_that_cannot_work_is_named_and_not_waited_for(
     assert "wrong-PASSWORD" not in ended.stderr
 
 
-async def test_tls_towards_a_plain_broker_is_named(task: Task) -> None:
-    ended = await run_worker(task.but(KAFKA_BOOTSTRAP_SERVERS=task.kafka.plain).variables)
-    assert ended.exit_code == 78, ended.stderr
+@pytest.mark.parametrize("protocol", ["SASL_SSL", "SASL_PLAINTEXT"])
+async def test_a_listener_of_another_protocol_is_suspected_aloud(task: Task, protocol: str) -> None:
+    broker = task.kafka.plain if protocol == "SASL_SSL" else task.kafka.secure
+    ended = await run_worker(
+        task.but(
+            KAFKA_BOOTSTRAP_SERVERS=broker,
+            KAFKA_SECURITY_PROTOCOL=protocol,
+            LOADER_PATIENCE_SECONDS="2",
+        ).variables
+    )
+    assert ended.exit_code == 75, ended.stderr
+    assert ended.took_s < 5
     assert "KAFKA_SECURITY_PROTOCOL" in ended.stderr
 
 

@@ -27,11 +27,21 @@ log = logging.getLogger(__name__)
 
 _REPORT_S = 3.0
 
-# Stand-ins for what is wrong or missing and not needed to send an event; a live type needs no
-# other variable.
-_NO_LOAD = {"TYPE": "ws_trades"}
+# What it takes to send an event ...
+_REPORTING = (
+    "QUEUE_ID",
+    "QUEUE_EVENTS_TOPIC",
+    "KAFKA_BOOTSTRAP_SERVERS",
+    "KAFKA_SECURITY_PROTOCOL",
+    "KAFKA_USER_PRODUCER",
+    "KAFKA_PASSWORD_PRODUCER",
+    "CA_PATH",
+    "KAFKA_CA_PATH",
+)
+# ... and stand-ins for the rest: a live type needs no other variable.
 _STAND_INS = {
     "SYMBOL": "UNKNOWN",
+    "TYPE": "ws_trades",
     "KAFKA_TOPIC": "unknown",
     "TELEMETRY_PRODUCER_ID": "unknown",
 }
@@ -59,10 +69,9 @@ def reporting_environment(
 ) -> WorkerEnvironment | None:
     """What is usable of an environment, if that is enough to send an event by."""
     wrong = {problem.variable for problem in error.problems}
-    usable = {name: value for name, value in variables.items() if name not in wrong}
-    usable |= _NO_LOAD | {name: text for name, text in _STAND_INS.items() if name in wrong}
+    usable = {name: variables[name] for name in _REPORTING if name in variables.keys() - wrong}
     try:
-        return parse_environment(usable, datetime.now(UTC)).environment
+        return parse_environment(usable | _STAND_INS, datetime.now(UTC)).environment
     except EnvironmentProblemsError:
         return None
 

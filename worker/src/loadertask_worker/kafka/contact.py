@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
     IllegalSaslStateError,
+    KafkaConnectionError,
     KafkaError,
     SaslAuthenticationFailed,
     UnsupportedSaslMechanismError,
@@ -73,8 +74,16 @@ async def _first_connection(access: KafkaAccess, patience: Patience) -> tuple[An
         except (KafkaError, OSError, TimeoutError) as error:
             if problem := _misconfiguration(error, access, f"{host}:{port}"):
                 raise problem from error
-            reasons.append(f"{host}:{port}: {str(error) or type(error).__name__}")
+            reasons.append(f"{host}:{port}: {_reason(error, access)}")
     return None, ", ".join(reasons)
+
+
+def _reason(error: Exception, access: KafkaAccess) -> str:
+    text = str(error) or type(error).__name__
+    if isinstance(error, ConnectionResetError | KafkaConnectionError):
+        # A listener of another protocol hangs up without a word, as a broker in trouble does.
+        return f"{text} (it hung up; does it expect {access.protocol}, KAFKA_SECURITY_PROTOCOL?)"
+    return text
 
 
 def _misconfiguration(

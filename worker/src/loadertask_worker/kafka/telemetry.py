@@ -67,6 +67,8 @@ class EventSender:
             ConfigurationError: we may not write to the topic.
 
         """
+        if self._task is None:
+            return self._is_idle.is_set()
         try:
             async with asyncio.timeout(limit_s):
                 await self._is_idle.wait()
