@@ -1,0 +1,122 @@
+"""A LoaderTask manifest as a local worker's environment, rendered by the operator's own code.
+
+What a cluster would add is added here: identity and creation time, the defaults of the CRD (the
+operator's models repeat them), Secrets and mounted files. It starts nothing.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import ValidationError
+
+from loadertask_devstack.errors import DevstackError
+from loadertask_operator import names
+from loadertask_operator.configuration import read_configuration
+from loadertask_operator.manifests.environment import next_attempt
+from loadertask_operator.manifests.job import render_job
+from loadertask_operator.schema import LoaderTask, parse_task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from loadertask_devstack.kafka import Kafka
+
+CREDENTIALS_SECRET = "kafka-loader"  # noqa: S105 - the name of a Secret
+CA_SECRET = "kafka-ca"  # noqa: S105
+
+
+@dataclass(frozen=True)
+class LocalAttempt:
+    """What a local worker process is started with."""
+
+    task: LoaderTask
+    environment: Mapping[str, str]
+
+
+def read_manifest(path: Path) -> LoaderTask:
+    """The task of a manifest file. Raises DevstackError naming the file and what is wrong."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise DevstackError(f"there is no file {path}", "look into examples/") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DevstackError(f"{path} is not YAML: {error}", "correct the line it names") from None
+    expected = {"apiVersion": names.API_VERSION, "kind": names.KIND}
+    for field, value in expected.items():
+        found = content.get(field) if isinstance(content, dict) else None
+        if found != value:
+            raise DevstackError(
+                f"{path}: {field} is {found!r}", f"write '{field}: {value}', as in examples/"
+            )
+    return parse_task(_as_stored(path, content))
+
+
+def local_attempt(task: LoaderTask, kafka: Kafka, venue_url: str) -> LocalAttempt:
+    """The first attempt of a task, against the local Kafka and venue replay.
+
+    Raises:
+        DevstackError: the manifest is wrong; every problem is named.
+
+    """
+    if task.spec is None:
+        raise DevstackError("; ".join(task.spec_problems), "correct the manifest")
+    configuration = read_configuration(
+        {
+            "KAFKA_BOOTSTRAP_SERVERS": kafka.secure,
+            "WORKER_KAFKA_SECRET": CREDENTIALS_SECRET,
+            "WORKER_CA_SECRET": CA_SECRET,
+            "BINANCE_API_URL": venue_url,
+            "BINANCE_ARCHIVE_URL": venue_url,
+        }
+    )
+    try:
+        job = render_job(task, configuration, next_attempt(task))
+    except ValidationError as error:
+        problems = (f"{each['loc'][0]}: {each['msg']}" for each in error.errors())
+        raise DevstackError("; ".join(problems), "correct the field of the manifest") from None
+    return LocalAttempt(task, _environment(job, kafka))
+
+
+def _as_stored(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """The object as an API server would hand it out."""
+    metadata = content.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+        raise DevstackError(f"{path}: metadata.name is missing", "give the task a name")
+    added = {
+        "uid": str(uuid.uuid4()),
+        "namespace": "local",
+        "resourceVersion": "1",
+        "creationTimestamp": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return {**content, "metadata": {**metadata, **added}}
+
+
+def _environment(job: dict[str, Any], kafka: Kafka) -> dict[str, str]:
+    secrets = {(CREDENTIALS_SECRET, "user"): "loader"}
+    secrets[CREDENTIALS_SECRET, "password"] = kafka.password("loader")
+    environment = {}
+    for variable in job["spec"]["template"]["spec"]["containers"][0]["env"]:
+        environment[variable["name"]] = _value(variable, secrets)
+    return {
+        name: str(kafka.ca_path) if value == names.CA_PATH else value
+        for name, value in environment.items()
+    }
+
+
+def _value(variable: dict[str, Any], secrets: Mapping[tuple[str, str], str]) -> str:
+    if "value" in variable:
+        return str(variable["value"])
+    reference = variable.get("valueFrom", {}).get("secretKeyRef", {})
+    try:
+        return secrets[reference["name"], reference["key"]]
+    except KeyError:
+        raise DevstackError(
+            f"{variable['name']} comes from a place that only a cluster has: {variable}",
+            "leave it out of the manifest here, or apply the manifest to a cluster (make up)",
+        ) from None

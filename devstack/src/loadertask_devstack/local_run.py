@@ -1,0 +1,95 @@
+"""Runs one manifest on this machine without a cluster: Kafka, venue replay, one worker process.
+
+The worker is started with what the operator would put into its pod. This is `make try`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from loadertask_devstack import kafka as kafka_broker
+from loadertask_devstack import venue
+from loadertask_devstack.followed_events import EventFollower, tell
+from loadertask_devstack.kafka.topics import read_records
+from loadertask_devstack.local_manifest import LocalAttempt, local_attempt, read_manifest
+from loadertask_devstack.processes import log_tail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from loadertask_devstack.kafka import Kafka
+    from loadertask_devstack.progress import Progress
+    from loadertask_devstack.stack import Stack
+
+_POLL_S = 0.1
+_WORKER_STOP_TIMEOUT_S = 15
+_SHOWN_RECORDS = 2
+# What a process needs of its surroundings; everything else comes from the manifest alone.
+_INHERITED = ("PATH", "LANG", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+
+
+def run(stack: Stack, manifest: Path, say: Progress) -> int:
+    """Load what a manifest asks for and show the first records; the worker's exit code.
+
+    Raises DevstackError for a wrong manifest or a part that cannot be started.
+    """
+    task = read_manifest(manifest)
+    kafka = kafka_broker.start(stack.directory, progress=say)
+    replay = venue.start(stack.directory)
+    attempt = local_attempt(task, kafka, replay.url)
+    say(f"Kafka at {kafka.secure} (SASL_SSL), venue replay at {replay.url}")
+    say(f"{manifest} → a local worker: {_summary(attempt.environment)}")
+    follower = EventFollower(kafka, task.queue_id)
+    log = stack.directory / "logs" / "local-worker.log"
+    with _worker(attempt, log) as worker:
+        _follow(worker, follower, say)
+    if worker.returncode:
+        say(f"the worker ended with exit code {worker.returncode}; its log, {log}:")
+        print(log_tail(log))
+    _show_records(kafka, task.topic, say)
+    return worker.returncode
+
+
+@contextmanager
+def _worker(attempt: LocalAttempt, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker process that does not outlive this command."""
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    with log.open("wb") as output:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "loadertask_worker"],
+            env={**inherited, **attempt.environment, "LOADER_METRICS_PORT": "0"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield worker
+    finally:
+        worker.terminate()
+        worker.wait(_WORKER_STOP_TIMEOUT_S)
+
+
+def _follow(worker: subprocess.Popen[bytes], follower: EventFollower, say: Progress) -> None:
+    while worker.poll() is None:
+        tell(follower.poll(), say)
+        time.sleep(_POLL_S)
+    tell(follower.poll(), say)
+
+
+def _show_records(kafka: Kafka, topic: str, say: Progress) -> None:
+    records = read_records(kafka.plain, topic, limit=_SHOWN_RECORDS)
+    say(f"the first records in topic {topic}:")
+    for record in records:
+        key = (record.key or b"").decode()
+        print(f"  offset {record.offset}  key {key}  {(record.value or b'').decode()}")
+
+
+def _summary(environment: Mapping[str, str]) -> str:
+    shown = ("TYPE", "SYMBOL", "TIME_RANGE", "KAFKA_TOPIC")
+    return "  ".join(f"{name}={environment[name]}" for name in shown if name in environment)
