@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.integration.api_server_fixtures import api_server, clients, namespace  # noqa: F401
 from tests.integration.loader_tasks import custom_objects, dry, tasks  # noqa: F401
+from tests.integration.venue_fixtures import venue  # noqa: F401
 
 from loadertask_devstack.kafka import Kafka, running_kafka, topics
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,6 @@ def test_the_committed_recording_is_three_whole_days_and_small() -> None:
 
 
 def test_the_committed_recording_equals_the_archive_digit_for_digit(tmp_path: Path) -> None:
-    import zipfile
-
     folder = default_recordings({})
     if folder is None:
         pytest.skip("the original archive files are not beside this checkout")

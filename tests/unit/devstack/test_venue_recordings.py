@@ -22,7 +22,19 @@ needs_folder = pytest.mark.skipif(FOLDER is None, reason="no recorded data besid
 
 
 def row(time_ms: int) -> str:
-    fields = [time_ms, "1.0", "1.0", "1.0", "1.0", "2.0", time_ms + 59_999, "2.0", 1, "1.0", "1.0"]
+    fields: list[str | int] = [
+        time_ms,
+        "1.0",
+        "1.0",
+        "1.0",
+        "1.0",
+        "2.0",
+        time_ms + 59_999,
+        "2.0",
+        1,
+        "1.0",
+        "1.0",
+    ]
     return row_text(parse_fields([*fields, "0"]))
 
 

@@ -45,18 +45,21 @@ def start(
     port: int | None = None,
     weight_limit: int = 6000,
     recordings: Path | None = None,
+    compress: bool = True,
 ) -> Venue:
     """The replay of a stack's directory, started if it does not run yet with these settings.
 
-    Without ``port`` it keeps the port it runs on, or takes a free one; it always listens on
-    loopback too, so one that runs for pods serves a caller on this machine as it is. Raises
-    DevstackError where it does not come up, with the end of its log.
+    ``compress`` off saves the time of gzip where a benchmark measures the client. Without ``port``
+    it keeps the port it runs on, or takes a free one; it always listens on loopback too, so one
+    that runs for pods serves a caller on this machine as it is. Raises DevstackError where it does
+    not come up, with the end of its log.
     """
     recordings = default_recordings(os.environ) if recordings is None else recordings
     wanted: dict[str, Any] = {
         "host": host,
         "weight_limit": weight_limit,
         "recordings": str(recordings) if recordings else None,
+        "gzip": compress,
     }
     running, settings = processes.find(directory, _NAME), _settings(directory)
     if running and _satisfies(settings, wanted, port):
@@ -79,8 +82,11 @@ def stop(directory: Path) -> None:
 def _command(wanted: dict[str, Any], port: int) -> list[str]:
     command = [sys.executable, "-m", "loadertask_devstack.venue", "--port", str(port)]
     for name, value in wanted.items():
-        if value is not None:
-            command += [f"--{name.replace('_', '-')}", str(value)]
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            command.append(f"--{option}" if value else f"--no-{option}")
+        elif value is not None:
+            command += [f"--{option}", str(value)]
     return command
 
 
