@@ -215,8 +215,8 @@ def test_the_operator_runs_alone_and_with_nothing_it_does_not_need(
 
 
 TASK_RIGHTS = {
-    *(("loadertasks", verb) for verb in ("get", "list", "watch", "patch")),
-    ("loadertasks/status", "patch"),
+    *(("loadertasks", verb) for verb in ("get", "list", "watch", "patch", "delete")),
+    *(("loadertasks/status", verb) for verb in ("patch", "update")),
     *(("jobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
     *(("pods", verb) for verb in ("get", "list", "watch")),
     *(("events", verb) for verb in ("create", "patch")),

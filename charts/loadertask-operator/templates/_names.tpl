@@ -19,10 +19,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "operator.taskRules" -}}
 - apiGroups: [streamforge.io]
   resources: [loadertasks]
-  verbs: [get, list, watch, patch]
+  verbs: [get, list, watch, patch, delete]
 - apiGroups: [streamforge.io]
   resources: [loadertasks/status]
-  verbs: [patch]
+  verbs: [patch, update]
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, patch, delete]
