@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from loadertask_contract.environment import VARIABLES
 from loadertask_contract.intervals import Interval
 from loadertask_contract.task_types import TaskType, parse_load_type
+from loadertask_operator.schema import Spec
+from loadertask_operator.status import Phase, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,3 +110,41 @@ def test_the_columns_of_kubectl_get_are_those_of_the_design() -> None:
     assert " ".join(wide) == "TOPIC RATE ETA JOB REASON MESSAGE"
     assert CRD["spec"]["names"]["shortNames"] == ["lt"]
     assert CRD["spec"]["names"]["categories"] == ["streamforge"]
+
+
+def model_inside(annotation: Any) -> type[BaseModel] | None:
+    """The model in X, X | None, tuple[X, ...] or Annotated[X, ...]."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(model_inside, get_args(annotation))), None)
+
+
+def differing_fields(model: type[BaseModel], schema: dict[str, Any], path: str) -> list[str]:
+    """Paths that only one of them has."""
+    schema = schema.get("items", schema)
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    different = [f"{path}.{name}" for name in fields.keys() ^ schema["properties"].keys()]
+    for name in fields.keys() & schema["properties"].keys():
+        inner = model_inside(fields[name].annotation)
+        if inner is not None:
+            different += differing_fields(inner, schema["properties"][name], f"{path}.{name}")
+    return different
+
+
+@pytest.mark.parametrize(("model", "part"), [(Spec, "spec"), (Status, "status")])
+def test_the_operator_reads_and_writes_exactly_the_fields_of_the_schema(
+    model: type[BaseModel], part: str
+) -> None:
+    assert differing_fields(model, SCHEMA["properties"][part], part) == []
+
+
+def test_the_defaults_of_the_operator_are_those_of_the_schema() -> None:
+    fields = SCHEMA["properties"]["spec"]["properties"]
+    for name, field in Spec.model_fields.items():
+        default = fields[field.alias or name].get("default")
+        if default is not None and not isinstance(default, dict):
+            assert field.default == default, name
+
+
+def test_the_phases_are_those_of_the_operator() -> None:
+    assert SCHEMA["properties"]["status"]["properties"]["phase"]["enum"] == list(Phase)
