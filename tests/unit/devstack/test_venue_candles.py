@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadertask_devstack.venue.candles import (
@@ -25,6 +25,7 @@ LINE = (
 amounts = st.integers(min_value=0, max_value=10**18)
 
 
+@settings(deadline=None)
 @given(amounts)
 def test_units_and_text_are_inverse(units: int) -> None:
     assert parse_units(units_text(units)) == units
@@ -66,6 +67,7 @@ def test_a_row_in_microseconds_is_told_by_its_magnitude() -> None:
     assert csv_text(parse_fields(fields)) == LINE
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(*[amounts] * 11).map(Candle._make), max_size=5))
 def test_many_rows_at_once_are_the_rows_one_by_one(candles: list[Candle]) -> None:
     assert row_texts(candles) == [row_text(candle) for candle in candles]

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadertask_devstack.venue.candles import Candle, csv_text
@@ -21,6 +21,7 @@ numbers = st.integers(min_value=0, max_value=10**16)
 DAYS = ("2020-01-01", "2020-01-02", "2020-01-03")
 
 
+@settings(deadline=None, max_examples=25)
 @given(st.lists(st.tuples(*[numbers] * 11).map(Candle._make), max_size=20))
 def test_decoding_gives_back_what_was_encoded(candles: list[Candle]) -> None:
     assert decode(encode(candles)) == candles

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadertask_devstack.venue.limits import Ledger, LimitRules, Verdict, charge
@@ -22,6 +22,7 @@ def charged(times: int, now_ms: int, ledger: Ledger, weight: int = 2,
     return ledger, verdicts
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 30_000), st.integers(1, 5)), max_size=60))
 def test_no_minute_serves_more_than_its_weight(calls: list[tuple[int, int]]) -> None:
     ledger, now_ms, served = Ledger(), START_MS, dict[int, int]()

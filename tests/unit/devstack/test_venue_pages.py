@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadertask_contract.intervals import DAY_MS, HOUR_MS, Interval
+from loadertask_contract.intervals import DAY_MS, HOUR_MS, Interval, next_open
 from loadertask_devstack.venue.history import History
 from loadertask_devstack.venue.outages import REAL_OUTAGES, moment_ms
 from loadertask_devstack.venue.pages import KlinesQuery, PageReader
@@ -49,8 +49,10 @@ def test_a_page_is_a_filter_by_open_time_with_both_ends_inclusive(
     start_ms, end_ms = (None if t is None else origin + t for t in (start, end))
     now_ms = origin + 5 * DAY_MS + 12_345
     found = rows("ETHUSDT", interval, now_ms, start_ms=start_ms, end_ms=end_ms, limit=limit)
-    low_ms = origin - 600 * DAY_MS if start_ms is None else start_ms
     high_ms = now_ms if end_ms is None else min(end_ms, now_ms)
+    # 1000 rows and the longest outage are well inside 1200 candles and two days.
+    reach_ms = 1200 * next_open(interval, 0) + 2 * DAY_MS
+    low_ms = high_ms - reach_ms if start_ms is None else start_ms
     everything = HISTORIES["ETHUSDT"].candles(interval, low_ms, high_ms + 1, now_ms).rows
     opens = [candle.open_time_ms for candle in everything]
     chosen = opens[-limit:] if start_ms is None else opens[:limit]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadertask_contract.intervals import DAY_MS, MINUTE_MS, Interval
@@ -36,6 +36,7 @@ def minutes(draw: st.DrawFn) -> Candle:
     )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(minutes())
 def test_the_seconds_of_a_minute_roll_up_to_exactly_that_minute(minute: Candle) -> None:
     seconds = seconds_of(minute)
@@ -43,6 +44,7 @@ def test_the_seconds_of_a_minute_roll_up_to_exactly_that_minute(minute: Candle) 
     assert all(c.low <= min(c.open, c.close) <= max(c.open, c.close) <= c.high for c in seconds)
 
 
+@settings(deadline=None)
 @given(minutes())
 def test_a_second_without_trades_is_flat_and_empty(minute: Candle) -> None:
     for c in seconds_of(minute):
@@ -51,6 +53,7 @@ def test_a_second_without_trades_is_flat_and_empty(minute: Candle) -> None:
             assert (c.volume, c.quote_volume, c.taker_volume, c.taker_quote_volume) == (0, 0, 0, 0)
 
 
+@settings(deadline=None)
 @given(minutes(), st.integers(0, 59), st.integers(0, 59))
 def test_an_open_minute_only_grows(minute: Candle, first: int, second: int) -> None:
     earlier, later = sorted((first, second))

@@ -121,6 +121,7 @@ def test_a_relisted_symbol_has_a_hole() -> None:
     assert tape("USDCUSDT").candles(day("2022-12-24"), Interval.DAY_1) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 20)), max_size=6))
 def test_overlapping_outages_act_as_their_union(spans: list[tuple[int, int]]) -> None:
     outages = Outages(Outage(start, start + length) for start, length in spans)
