@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable
@@ -14,13 +14,13 @@ T = TypeVar("T")
 
 async def until_stop(coroutine: Coroutine[None, None, T], stop: asyncio.Event) -> T | None:
     """The result of ``coroutine``, or None when ``stop`` came first and it was cancelled."""
-    results = in_order(iter([coroutine]), 1, stop)
+    wanted = asyncio.create_task(coroutine)
+    stopped = asyncio.create_task(stop.wait())
     try:
-        async for result in results:
-            return result
-        return None
+        await asyncio.wait({wanted, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return wanted.result() if wanted.done() else None
     finally:
-        await results.aclose()  # type: ignore[attr-defined]
+        await _cancel(wanted, stopped)
 
 
 async def in_order(
@@ -44,6 +44,10 @@ async def in_order(
                 return
             yield running.popleft().result()
     finally:
-        for task in (stopped, *running):
-            task.cancel()
-        await asyncio.gather(stopped, *running, return_exceptions=True)
+        await _cancel(stopped, *running)
+
+
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadertask_contract.events import Event, EventStatus
+from loadertask_contract.termination import MAX_TERMINATION_BYTES, encode_termination
+from loadertask_worker.errors import BannedError, ConfigurationError, SourceUnavailableError
+from loadertask_worker.lifecycle import (
+    CRASHED,
+    HeartbeatDue,
+    Identity,
+    Input,
+    Lifecycle,
+    LoadEnded,
+    LoadFailed,
+    LoadStarted,
+    Pinged,
+    RecordsCommitted,
+    StopCommanded,
+    Terminated,
+    Wish,
+    advance,
+)
+
+WHO = Identity("wf-1", "BTCUSDT", "api_candles_1m", "loader-producer__1")
+START = LoadStarted("Loading 1440 candles", 1440, "at_least_once", "rest", ("INTERVAL differs",))
+THROUGH = datetime(2023, 1, 1, 16, 40, tzinfo=UTC)
+SOME = RecordsCommitted(1000, THROUGH)
+BAN = datetime(2024, 1, 2, tzinfo=UTC)
+
+
+def live(*inputs: Input) -> tuple[Lifecycle, list[Event]]:
+    """Feed inputs one second apart from 100 on."""
+    state = Lifecycle(WHO, started_s=100.0)
+    events: list[Event] = []
+    for second, given_ in enumerate(inputs, 100):
+        state, sent = advance(state, given_, float(second))
+        events += sent
+    return state, events
+
+
+def statuses(events: list[Event]) -> list[str]:
+    return [event.payload.status.value for event in events]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "sent", "exit_code", "reason"),
+    [
+        ((START, SOME, LoadEnded(complete=True)), ["started", "finished"], 0, None),
+        ((START, StopCommanded(), LoadEnded(complete=False)), ["started", "interrupted"], 0, None),
+        ((StopCommanded(), START, LoadEnded(complete=False)), ["started", "interrupted"], 0, None),
+        (
+            (START, Terminated(), LoadEnded(complete=False)),
+            ["started", "loading"],
+            75,
+            "Terminated",
+        ),
+        (
+            (START, Terminated(), StopCommanded(), LoadEnded(complete=False)),
+            ["started", "interrupted"],
+            0,
+            None,
+        ),
+        (
+            (START, StopCommanded(), Terminated(), LoadEnded(complete=False)),
+            ["started", "interrupted"],
+            0,
+            None,
+        ),
+        ((START, StopCommanded(), LoadEnded(complete=True)), ["started", "finished"], 0, None),
+        ((START, Terminated(), LoadEnded(complete=True)), ["started", "finished"], 0, None),
+        (
+            (START, LoadFailed(SourceUnavailableError("HTTP 500"))),
+            ["started", "error"],
+            75,
+            "VenueUnavailable",
+        ),
+        (
+            (START, StopCommanded(), LoadFailed(SourceUnavailableError("HTTP 500"))),
+            ["started", "error"],
+            75,
+            "VenueUnavailable",
+        ),
+        (
+            (LoadFailed(ConfigurationError.of("CA_PATH", "is odd")),),
+            ["error"],
+            78,
+            "BadConfiguration",
+        ),
+        ((START, LoadFailed(BannedError(BAN))), ["started", "error"], 69, "Banned"),
+        ((START, LoadFailed(KeyError("x"))), ["started", "error"], CRASHED, "Crashed"),
+    ],
+)
+def test_a_life_ends_with_one_word_and_one_code(
+    inputs: tuple[Input, ...], sent: list[str], exit_code: int, reason: str | None
+) -> None:
+    state, events = live(*inputs)
+    assert statuses(events) == sent
+    assert (state.exit_code, state.final) == (exit_code, events[-1])
+    assert events[-1].progress.reason == reason
+
+
+def test_started_tells_plan_warnings_and_delivery() -> None:
+    _, (event,) = live(START)
+    assert event.payload.message == (
+        "Loading 1440 candles; delivery at_least_once; INTERVAL differs"
+    )
+    assert (event.progress.total, event.progress.done) == (1440, 0)
+    assert (event.progress.delivery, event.progress.source) == ("at_least_once", "rest")
+    assert (event.payload.finished, event.payload.timestamp) == (False, 100.0)
+
+
+def test_a_heartbeat_tells_progress_and_the_rate_since_the_last_one() -> None:
+    _, events = live(START, SOME, HeartbeatDue(), HeartbeatDue())
+    first, second = events[1:]
+    assert first.payload.records_written == first.progress.done == 1000
+    assert first.payload.message == "Loaded and published 1000 records"
+    assert first.progress.loaded_through == THROUGH
+    assert (first.progress.records_per_second, second.progress.records_per_second) == (500, 0)
+
+
+def test_a_ping_is_answered_without_a_change_of_state() -> None:
+    state, events = live(START, Pinged())
+    assert statuses(events) == ["started", "loading"]
+    assert state.wish is Wish.NONE
+
+
+def test_a_ban_tells_its_end() -> None:
+    _, events = live(START, LoadFailed(BannedError(BAN)))
+    assert events[-1].progress.banned_until == BAN
+
+
+def test_a_message_of_any_length_is_cut_to_what_readers_take() -> None:
+    state, (event,) = live(LoadFailed(SourceUnavailableError("x" * 100_000)))
+    assert len(event.payload.message) <= 4_000
+    assert state.final is not None
+    assert len(encode_termination(state.final)) <= MAX_TERMINATION_BYTES
+
+
+_inputs = st.lists(
+    st.sampled_from(
+        [
+            START,
+            SOME,
+            HeartbeatDue(),
+            Pinged(),
+            StopCommanded(),
+            Terminated(),
+            LoadEnded(complete=True),
+            LoadEnded(complete=False),
+            LoadFailed(SourceUnavailableError("x")),
+            LoadFailed(ValueError("bug")),
+        ]
+    ),
+    max_size=12,
+)
+
+
+@given(_inputs)
+def test_whatever_happens_the_last_word_is_said_at_most_once(inputs: list[Input]) -> None:
+    state, events = live(*inputs)
+    terminal = [event for event in events if event.payload.status.is_terminal]
+    assert len(terminal) <= 1
+    assert all(event.payload.finished is event.payload.status.is_terminal for event in events)
+    if state.has_ended:
+        assert events[-1] is state.final
+    if terminal:
+        assert events[-1] is terminal[0]
+    ends = any(isinstance(each, LoadEnded | LoadFailed) for each in inputs)
+    assert state.has_ended is ends
+    if state.exit_code == 0:
+        assert events[-1].payload.status in (EventStatus.FINISHED, EventStatus.INTERRUPTED)
+
+
+@given(_inputs)
+def test_counters_never_fall(inputs: list[Input]) -> None:
+    _, events = live(*inputs)
+    counts = [event.payload.records_written for event in events]
+    assert counts == sorted(counts)
