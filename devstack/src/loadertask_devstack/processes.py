@@ -133,7 +133,7 @@ def wait_until(
         return
     if process is None:
         raise DevstackError(f"waited {timeout_s:g} s in vain: {what}", "look at the logs")
-    reason = f"{process.name} ended while" if over else f"waited {timeout_s:g} s in vain:"
+    reason = f"{process.name} ended before" if over else f"waited {timeout_s:g} s in vain:"
     raise DevstackError(
         f"{reason} {what}; end of {process.log}:\n{log_tail(process.log)}",
         "the log says why; start again when that is mended",

@@ -100,20 +100,20 @@ def _start(stack: Stack) -> Cluster:
     processes.wait_until(
         lambda: _is_connected(stack) and is_ready(cluster.kubeconfig),
         _READY_TIMEOUT_S,
-        "API ready",
+        "the API is ready",
         process=process,
     )
     clients.apply(cluster, dns.dns_objects(address))
     processes.wait_until(
         lambda: _is_connected(stack) and _has_ready_node(cluster),
         _READY_TIMEOUT_S,
-        "node ready",
+        "the node is ready",
         process=process,
     )
     processes.wait_until(
         lambda: _is_connected(stack) and _is_dns_ready(address),
         _READY_TIMEOUT_S,
-        "DNS ready",
+        "DNS is ready",
         process=process,
     )
     _ready_mark(stack).touch()
@@ -132,7 +132,10 @@ def _cluster(stack: Stack) -> Cluster:
 def _connect(stack: Stack, process: Process) -> None:
     """Give host and node the two ends of one cable."""
     processes.wait_until(
-        lambda: _init_pid(process) is not None, _END_TIMEOUT_S, "namespaces", process=process
+        lambda: _init_pid(process) is not None,
+        _END_TIMEOUT_S,
+        "its namespaces are there",
+        process=process,
     )
     host, node = stack.host_interface, stack.node_interface
     peer = ("type", "veth", "peer", "name", node, "netns", str(_init_pid(process)))
@@ -155,6 +158,8 @@ def _load_image(stack: Stack, archive: Path) -> None:
     pid = None if process is None else _init_pid(process)
     if pid is None:
         raise DevstackError("the cluster does not run", "bring it up first")
+    if (mark := _loaded_mark(stack, archive)).exists() and mark.read_text() == archive.name:
+        return
     ctr = toolchain.ensure_programs(cache_directory(os.environ), [toolchain.CONTAINERD])["ctr"]
     enter = ["nsenter", f"--target={pid}", "--mount", "--net", "--pid"]
     with archive.open("rb") as content:
@@ -170,6 +175,14 @@ def _load_image(stack: Stack, archive: Path) -> None:
             f"the image {archive} was not taken: {done.stderr.strip()}",
             f"see {kubernetes_directory(stack)}/logs/containerd.log",
         )
+    mark.parent.mkdir(exist_ok=True)
+    mark.write_text(archive.name)
+
+
+def _loaded_mark(stack: Stack, archive: Path) -> Path:
+    """Says which archive (their names follow their content) was the last of this image."""
+    image, _, _ = archive.stem.rpartition("-")
+    return kubernetes_directory(stack) / "images" / (image or archive.stem)
 
 
 def _end(stack: Stack) -> None:
@@ -177,7 +190,7 @@ def _end(stack: Stack) -> None:
         process.kill()  # the kernel ends everything in its namespaces with it
     # The kernel removes the cable with the network namespace, after the last process in it.
     try:
-        processes.wait_until(lambda: not _is_connected(stack), _END_TIMEOUT_S, "namespaces end")
+        processes.wait_until(lambda: not _is_connected(stack), _END_TIMEOUT_S, "its namespaces end")
     except DevstackError:
         _ip("link", "delete", stack.host_interface)
     remove_cgroups(cgroup_name(stack.name), _END_TIMEOUT_S)

@@ -14,7 +14,6 @@ from loadertask_devstack.stack import cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from loadertask_devstack.cluster.model import Cluster
 
@@ -23,12 +22,12 @@ _TIMEOUT_S = 300.0
 
 def kubectl(cluster: Cluster, *arguments: str, text: str | None = None) -> str:
     """What kubectl prints; `text` is its standard input. Raises DevstackError with its words."""
-    return _run("kubectl", cluster.kubeconfig, arguments, text)
+    return _run("kubectl", cluster, arguments, text)
 
 
 def helm(cluster: Cluster, *arguments: str, text: str | None = None) -> str:
     """What helm prints; `text` is its standard input. Raises DevstackError with its words."""
-    return _run("helm", cluster.kubeconfig, arguments, text)
+    return _run("helm", cluster, arguments, text)
 
 
 def apply(cluster: Cluster, objects: Sequence[Mapping[str, Any]]) -> None:
@@ -80,11 +79,17 @@ def client_program(name: str) -> str:
     return str(toolchain.ensure_programs(cache, [toolchain.CLIENTS])[name])
 
 
-def _run(name: str, kubeconfig: Path, arguments: Sequence[str], text: str | None) -> str:
-    command = [client_program(name), f"--kubeconfig={kubeconfig}", *arguments]
+def _run(name: str, cluster: Cluster, arguments: Sequence[str], text: str | None) -> str:
+    command = [client_program(name), f"--kubeconfig={cluster.kubeconfig}", *arguments]
     try:
         done = subprocess.run(
-            command, input=text, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S
+            command,
+            env=_environment(cluster),
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_TIMEOUT_S,
         )
     except subprocess.TimeoutExpired as error:
         raise DevstackError(
@@ -97,3 +102,12 @@ def _run(name: str, kubeconfig: Path, arguments: Sequence[str], text: str | None
             f"try it by hand: {' '.join(command)}",
         )
     return done.stdout
+
+
+def _environment(cluster: Cluster) -> dict[str, str]:
+    """What the clients remember of a cluster goes when the cluster goes."""
+    if cluster.provider == "existing":
+        return dict(os.environ)
+    memory = cluster.kubeconfig.parent / "clients"
+    helm_homes = {f"HELM_{kind}_HOME": str(memory) for kind in ("CACHE", "CONFIG", "DATA")}
+    return {**os.environ, "KUBECACHEDIR": str(memory), **helm_homes}

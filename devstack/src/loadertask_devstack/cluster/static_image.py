@@ -1,4 +1,4 @@
-"""The image of the container that holds a pod's namespaces: one static program, nothing else."""
+"""Images that hold one static program and nothing else, such as the one each pod begins with."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _NOBODY = "65535:65535"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # kernel's word to Go's
 
 
-def write_pause_image(program: Path, archive: Path, name: str) -> None:
-    """A docker-archive with the `pause` program as image `name`."""
-    layer = _tar({"pause": (program.read_bytes(), 0o755)})
+def write_image(program: Path, archive: Path, name: str) -> None:
+    """A docker-archive of image `name`, which runs the program as nobody."""
+    layer = _tar({program.name: (program.read_bytes(), 0o755)})
     config = json.dumps(
         {
             "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
             "os": "linux",
-            "config": {"Entrypoint": ["/pause"], "User": _NOBODY},
+            "config": {"Entrypoint": [f"/{program.name}"], "User": _NOBODY},
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{_sha256(layer)}"]},
         }
     ).encode()
