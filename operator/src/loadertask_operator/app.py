@@ -147,8 +147,7 @@ class Operator:
             self._queue.add(key)
 
     def _on_broker(self, is_reachable: bool) -> None:
-        if self._reconciler.broker_is_reachable != is_reachable:
-            self._reconciler.broker_is_reachable = is_reachable
+        if self._reconciler.note_broker(is_reachable):
             self._wake_active()
 
     def _liveness(self) -> str | None:

@@ -84,7 +84,7 @@ def _without_job(situation: Situation) -> Verdict:
     # Absence is not failure: the Job may only be missing from an outdated view.
     running = situation.status.condition(ConditionType.RUNNING)
     since = running.last_transition_time if running and running.status == "Unknown" else None
-    until = (since or situation.moment) + situation.rules.grace
+    until = situation.silent_until(since or situation.moment)
     if situation.now < until:
         return Underway(Course.UNKNOWN, until)
     message = f"Job {attempt.job_name} is gone, and its worker has not said how it ended"
@@ -116,9 +116,10 @@ def _with_ended_job(situation: Situation, job: JobState) -> Verdict:
         if has_failed and spoken.outcome is Outcome.SUCCEEDED:
             return _with_warning(spoken, f"Job {job.name} failed after the load was finished")
         return spoken
-    if has_failed and situation.pod and situation.pod.end:
+    ended_at = job.ended_at or situation.moment
+    until = situation.silent_until(ended_at)
+    if has_failed and situation.pod and situation.pod.end and _was_heard(situation, ended_at):
         return _crash(situation)
-    until = (job.ended_at or situation.moment) + situation.rules.grace
     if situation.now < until:
         return Underway(Course.STOPPING, until)
     if has_failed:
@@ -127,6 +128,12 @@ def _with_ended_job(situation: Situation, job: JobState) -> Verdict:
     return Ending(
         Outcome.FAILED, Reason.NO_TERMINAL_EVENT, message, _exit_code(situation), Recovery.RETRY
     )
+
+
+def _was_heard(situation: Situation, ended_at: datetime) -> bool:
+    """Whether an event sent before ``ended_at`` would have been read by now."""
+    since = situation.observed.listening_since
+    return since is None or since <= ended_at or situation.observed.has_caught_up
 
 
 def _spoken_ending(situation: Situation) -> Ending | None:

@@ -7,7 +7,7 @@ attempt's own producer move the status; others of the same queue are counted.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from loadertask_contract.events import EventStatus, Progress
 from loadertask_operator.observed import ReceivedEvent
@@ -90,14 +90,18 @@ def _progress(
     said = received.event.progress
     previous = previous or ProgressStatus()
     through = whole_seconds(said.loaded_through) if said.loaded_through else None
+    left_s = _seconds_left(said)
     progress = ProgressStatus(
         percent=_percent(said, previous),
         loaded_through=through or previous.loaded_through,
         records_per_second=_bounded(said.records_per_second),
         lag_seconds=_bounded(max(said.lag_ms, 0) // 1000) if said.lag_ms is not None else None,
-        estimated_completion_time=_completion_time(said, received.time),
+        estimated_completion_time=None
+        if left_s is None
+        else received.time + timedelta(seconds=left_s),
     )
-    display = _display(progress, said, written, received)
+    is_loading = received.event.payload.status is EventStatus.LOADING
+    display = _display(progress, said, written, is_loading)
     return progress.model_copy(update={"display": display})
 
 
@@ -107,25 +111,21 @@ def _percent(said: Progress, previous: ProgressStatus) -> int | None:
     return min(100, said.done * 100 // said.total)
 
 
-def _completion_time(said: Progress, now: datetime) -> datetime | None:
+def _seconds_left(said: Progress) -> int | None:
     if said.done is None or said.total is None or not said.records_per_second:
         return None
-    left_s = max(said.total - said.done, 0) / said.records_per_second
-    return whole_seconds(now + timedelta(seconds=left_s)) if left_s < _ETA_LIMIT_S else None
+    left_s = max(said.total - said.done, 0) // said.records_per_second
+    return left_s if left_s < _ETA_LIMIT_S else None
 
 
-def _display(
-    progress: ProgressStatus, said: Progress, written: int, received: ReceivedEvent
-) -> str:
+def _display(progress: ProgressStatus, said: Progress, written: int, is_loading: bool) -> str:
     if said.lag_ms is not None:
         return f"live, lag {_duration(progress.lag_seconds or 0)}"
     if progress.percent is None or said.done is None or said.total is None:
         return f"{_amount(written)} records"
     text = f"{progress.percent}% {_amount(said.done)}/{_amount(said.total)}"
-    eta = progress.estimated_completion_time
-    if eta is None or received.event.payload.status is not EventStatus.LOADING:
-        return text
-    return f"{text} eta {_duration(max(0, int((eta - received.time).total_seconds())))}"
+    left_s = _seconds_left(said)
+    return text if left_s is None or not is_loading else f"{text} eta {_duration(left_s)}"
 
 
 def _amount(count: int) -> str:

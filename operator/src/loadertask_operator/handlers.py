@@ -54,6 +54,8 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...]) ->
         registry=registry,
         settings=build_settings(),
         standalone=True,
+        # Unused without peering, but kopf's default asks for the name of a user that images lack.
+        identity=names.COMPONENT,  # type: ignore[arg-type]
         clusterwide=not namespaces,
         namespaces=namespaces,
     )

@@ -95,6 +95,11 @@ class Observed:
     pod: PodState | None = None
     events: tuple[ReceivedEvent, ...] = ()
     broker_is_reachable: bool = True
+    has_caught_up: bool = True
+    """Whether all events from before have been read."""
+    listening_since: datetime | None = None
+    """Since when all events there are have been read, or since when none can be: a silence that
+    is older proves nothing, the operator may just have been away."""
     spec_problems: tuple[str, ...] = ()
     refusal: str | None = None
     """Why the API server refused the Job, in its words."""

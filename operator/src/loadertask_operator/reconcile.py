@@ -91,7 +91,17 @@ class Reconciler:
         self._rules = Rules(grace=configuration.grace)
         self._budget = WriteBudget(configuration.status_write_s)
         self._refusals: dict[TaskKey, tuple[str, datetime]] = {}
-        self.broker_is_reachable = True
+        # Nothing is known of the broker yet, but that nothing has been read.
+        self._is_listening: bool | None = None
+        self._listening_since = clock()
+
+    def note_broker(self, is_reachable: bool) -> bool:
+        """All events have been read, or none can be; whether that is news."""
+        if self._is_listening is is_reachable:
+            return False
+        self._is_listening = is_reachable
+        self._listening_since = self._clock()
+        return True
 
     async def reconcile(self, key: TaskKey) -> float | None:
         """Do what is to be done now; the seconds until time alone may change that."""
@@ -119,7 +129,9 @@ class Reconciler:
             job=await self._find_job(task, attempt) if attempt else None,
             pod=self._store.pod(task.key, attempt.number) if attempt else None,
             events=self._inbox.pending(task.key),
-            broker_is_reachable=self.broker_is_reachable,
+            broker_is_reachable=self._is_listening is not False,
+            has_caught_up=self._is_listening is True,
+            listening_since=self._listening_since,
             spec_problems=() if attempt else self._render_problems(task),
             refusal=refusal,
         )

@@ -108,6 +108,10 @@ class Situation:
         job = self.observed.own_job
         return job is not None and job.outcome is None
 
+    def silent_until(self, since: datetime) -> datetime:
+        """When the worker has been silent for a whole grace, from ``since`` on."""
+        return max(since, self.observed.listening_since or since) + self.rules.grace
+
     def with_status(self, **changes: Any) -> Situation:
         """The same moment with another status."""
         return replace(self, status=self.status.model_copy(update=changes))

@@ -503,3 +503,29 @@ def test_a_decision_about_its_own_result_changes_nothing_more(job, pod, said, at
     first = look(started(), job, pod, said, at)
     second = decide(Observed(make_task(first.status), job=JOBS[job], pod=pod), RULES, after(at))
     assert second.status == first.status
+
+
+# silence is evidence only for one who listens
+
+
+def away(task, job, at, **observed):
+    """An operator that came back 600 s after the start and has not read the events since."""
+    facts = {"has_caught_up": False, "listening_since": after(600)} | observed
+    return decide(Observed(task, job=JOBS[job], **facts), RULES, after(at))
+
+
+def test_a_silence_while_the_operator_was_away_is_no_evidence():
+    task = started(backoffLimit=0)
+    assert away(task, "complete", 601).status.phase == "Stopping"
+    assert away(task, "complete", 660).status.reason == "NoTerminalEvent"
+    assert away(task, "active", 601).status.phase == "Starting"
+    assert away(task, "active", 660).status.reason == "StartupDeadlineExceeded"
+
+
+def test_a_crash_is_judged_when_the_events_before_it_have_been_read():
+    task = started(backoffLimit=0)
+    pod = make_pod(exit_code=75)
+    assert away(task, "failed", 601, pod=pod).status.phase == "Stopping"
+    heard = away(task, "failed", 601, pod=pod, has_caught_up=True)
+    assert heard.status.reason == "WorkerError"
+    assert away(task, "failed", 660, pod=pod).status.reason == "WorkerError"

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from loadertask_operator.inbox import Inbox, Record
@@ -86,17 +87,17 @@ class EventsConsumer:
         try:
             await asyncio.wait_for(consumer.start(), _START_TIMEOUT_S)
             partitions = await self._assign(consumer)
-            self._set_reachable(True)
+            ends = await asyncio.wait_for(consumer.end_offsets(partitions), _PROBE_TIMEOUT_S)
             logger.info("reading %s, partitions %s", self._topic, [p.partition for p in partitions])
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._read(consumer))
+                group.create_task(self._read(consumer, ends))
                 group.create_task(self._commit(consumer))
                 group.create_task(self._probe(consumer, partitions))
         finally:
             await asyncio.wait({asyncio.create_task(consumer.stop())}, timeout=_STOP_TIMEOUT_S)
 
     async def _assign(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
-        partitions = await self._partitions(consumer)
+        partitions = await self._partitions()
         consumer.assign(partitions)
         for partition in partitions:
             known = self._inbox.ledger.next_offset(partition.partition)
@@ -104,21 +105,37 @@ class EventsConsumer:
                 consumer.seek(partition, known)
         return partitions
 
-    async def _partitions(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
-        topics = await asyncio.wait_for(consumer.topics(), _PROBE_TIMEOUT_S)
-        numbers = consumer.partitions_for_topic(self._topic) if self._topic in topics else None
-        if not numbers:
+    async def _partitions(self) -> list[TopicPartition]:
+        """The topic's partitions; asking for all topics never creates a missing one."""
+        admin = AIOKafkaAdminClient(**self._arguments)
+        try:
+            await asyncio.wait_for(admin.start(), _START_TIMEOUT_S)
+            listed = await asyncio.wait_for(admin.describe_topics(), _START_TIMEOUT_S)
+        finally:
+            await asyncio.wait({asyncio.create_task(admin.close())}, timeout=_STOP_TIMEOUT_S)
+        found = [topic["partitions"] for topic in listed if topic["topic"] == self._topic]
+        if not found or not found[0]:
             raise TopicMissingError(f"topic {self._topic} does not exist or may not be read")
-        return [TopicPartition(self._topic, number) for number in sorted(numbers)]
+        numbers = sorted(partition["partition"] for partition in found[0])
+        return [TopicPartition(self._topic, number) for number in numbers]
 
-    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+    async def _read(self, consumer: AIOKafkaConsumer, behind: dict[TopicPartition, int]) -> None:
         while True:
+            if behind and not (behind := await self._behind(consumer, behind)):
+                self._set_reachable(True)
             batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
             now = datetime.now(UTC)
             for records in batches.values():
                 for record in records:
                     self._inbox.receive(_record(record, now), now)
             await asyncio.sleep(0)
+
+    async def _behind(
+        self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]
+    ) -> dict[TopicPartition, int]:
+        """The partitions with events from before the session that were not read yet."""
+        async with asyncio.timeout(_PROBE_TIMEOUT_S):
+            return {p: end for p, end in ends.items() if await consumer.position(p) < end}
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         while True:

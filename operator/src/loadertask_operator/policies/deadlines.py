@@ -44,7 +44,11 @@ def startup_deadline(situation: Situation) -> datetime | None:
     if job is None or spec is None or job.is_suspended or situation.said is not None:
         return None
     begun = job.started_at or job.created_at
-    return begun + timedelta(seconds=spec.startup_deadline_seconds)
+    deadline = begun + timedelta(seconds=spec.startup_deadline_seconds)
+    listening_since = situation.observed.listening_since
+    if listening_since is None or listening_since <= begun:
+        return deadline
+    return max(deadline, listening_since + situation.rules.grace)
 
 
 def active_deadline(situation: Situation) -> datetime | None:

@@ -1,0 +1,335 @@
+"""The operator as a real process, and its world seen from outside, for integration tests.
+
+There is no kubelet: a test says what the pod of an attempt did, the real controllers do the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from confluent_kafka import Producer
+from kubernetes import client, config
+
+from loadertask_contract.commands import parse_command
+from loadertask_contract.events import Event, Progress, QueueEvent, encode_event
+from loadertask_devstack.cluster.control_plane import control_plane
+from loadertask_devstack.kafka import Kafka, topics
+from loadertask_devstack.stack import free_port
+from loadertask_operator import names
+
+ROOT = Path(__file__).resolve().parents[2]
+_GROUP = (names.GROUP, names.VERSION)
+CANDLES = {"symbol": "BTCUSDT", "type": "api_candles_1m", "timeRange": "2023-01-01:2023-01-02"}
+
+
+def eventually(look: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+    """The first true value of ``look``; an AssertionError with the last one after the timeout."""
+    deadline_s = time.monotonic() + timeout_s
+    while not (value := look()):
+        assert time.monotonic() < deadline_s, f"still {value!r} after {timeout_s} s"
+        time.sleep(0.02)
+    return value
+
+
+@contextmanager
+def cluster_with_crd(directory: Path) -> Iterator[Path]:
+    """An API server with controllers and our CRD; the kubeconfig of one who may do everything."""
+    with control_plane(directory, controllers=True) as plane:
+        api_client = config.new_client_from_config(str(plane.kubeconfig))
+        crds = client.ApiextensionsV1Api(api_client)
+        crd = yaml.safe_load((ROOT / "crds/loadertasks.yaml").read_text())
+        crds.create_custom_resource_definition(crd)
+        tasks = client.CustomObjectsApi(api_client)
+        eventually(lambda: _is_served(tasks))
+        yield plane.kubeconfig
+
+
+def _is_served(tasks: client.CustomObjectsApi) -> bool:
+    try:
+        tasks.list_namespaced_custom_object(*_GROUP, "default", names.PLURAL)
+    except client.ApiException:
+        return False
+    return True
+
+
+class OperatorProcess:
+    """One running ``python -m loadertask_operator``."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self._environment = environment
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "loadertask_operator"], env=self._environment, stderr=log
+            )
+        eventually(self._is_ready, 30)
+
+    def kill(self) -> None:
+        """SIGKILL: no line of the operator runs any more."""
+        assert self._process
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(10)
+
+    def terminate(self, timeout_s: float = 20) -> int:
+        assert self._process
+        self._process.terminate()
+        return self._process.wait(timeout_s)
+
+    def close(self) -> None:
+        if self._process and self._process.poll() is None:
+            self.kill()
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def get(self, port_variable: str, path: str) -> tuple[int, str]:
+        url = f"http://127.0.0.1:{self._environment[port_variable]}{path}"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def metric(self, name: str) -> float:
+        _, text = self.get("METRICS_PORT", "/metrics")
+        lines = (line for line in text.splitlines() if line.startswith(name))
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+    def _is_ready(self) -> bool:
+        assert self._process
+        assert self._process.poll() is None, self.log()
+        try:
+            return self.get("HEALTH_PORT", "/readyz")[0] == 200
+        except OSError:
+            return False
+
+
+@dataclass
+class World:
+    """A namespace, topics and an operator of its own."""
+
+    kubeconfig: Path
+    bootstrap: str
+    namespace: str
+    operator: OperatorProcess
+    events_topic: str
+    control_topic: str
+    group_id: str
+    producer: Producer
+    tasks: client.CustomObjectsApi
+    jobs: client.BatchV1Api
+    core: client.CoreV1Api
+    _sent: list[int] = field(default_factory=list)
+
+    # the object
+
+    def create(self, name: str, **spec: Any) -> dict[str, Any]:
+        body = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "metadata": {"name": name},
+            "spec": CANDLES | spec,
+        }
+        return self.tasks.create_namespaced_custom_object(
+            *_GROUP, self.namespace, names.PLURAL, body
+        )
+
+    def task(self, name: str) -> dict[str, Any] | None:
+        try:
+            return self.tasks.get_namespaced_custom_object(
+                *_GROUP, self.namespace, names.PLURAL, name
+            )
+        except client.ApiException as error:
+            assert error.status == 404, error
+            return None
+
+    def patch(self, name: str, body: dict[str, Any]) -> None:
+        self.tasks.patch_namespaced_custom_object(*_GROUP, self.namespace, names.PLURAL, name, body)
+
+    def delete(self, name: str) -> None:
+        self.tasks.delete_namespaced_custom_object(*_GROUP, self.namespace, names.PLURAL, name)
+
+    def status(self, name: str) -> dict[str, Any]:
+        return (self.task(name) or {}).get("status", {})
+
+    def condition(self, name: str, kind: str) -> tuple[str, str] | None:
+        for condition in self.status(name).get("conditions", []):
+            if condition["type"] == kind:
+                return condition["status"], condition["reason"]
+        return None
+
+    def reaches(self, name: str, phase: str, timeout_s: float = 20.0) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            self.last = self.status(name)
+            return self.last if self.last.get("phase") == phase else None
+
+        try:
+            return eventually(look, timeout_s)
+        except AssertionError:
+            raise AssertionError(
+                f"{name} is {json.dumps(self.last, indent=1)}\n{self.operator.log()[-4000:]}"
+            ) from None
+
+    # its Jobs
+
+    def job(self, name: str, attempt: int = 1) -> Any:
+        try:
+            return self.jobs.read_namespaced_job(f"{name}-{attempt}", self.namespace)
+        except client.ApiException as error:
+            assert error.status == 404, error
+            return None
+
+    def job_count(self, name: str) -> int:
+        selector = f"{names.TASK_LABEL}={name}"
+        jobs = self.jobs.list_namespaced_job(self.namespace, label_selector=selector).items
+        return len(jobs)
+
+    def running(self, name: str, **spec: Any) -> str:
+        """A task whose worker has started; the producer id of its attempt."""
+        self.create(name, **spec)
+        eventually(lambda: self.job(name))
+        producer = eventually(lambda: self.status(name).get("currentAttempt", {}))["producerId"]
+        self.pod_is_running(name)
+        self.say(name, "started")
+        self.reaches(name, "Running")
+        return producer
+
+    # what the kubelet would report
+
+    def pod(self, name: str, attempt: int = 1) -> Any:
+        selector = f"{names.TASK_LABEL}={name},{names.ATTEMPT_LABEL}={attempt}"
+        pods = self.core.list_namespaced_pod(self.namespace, label_selector=selector).items
+        return pods[0] if pods else None
+
+    def pod_is_running(self, name: str, attempt: int = 1) -> None:
+        self._report(name, attempt, "Running", {"running": {}})
+
+    def pod_ends(self, name: str, exit_code: int, message: str = "", attempt: int = 1) -> None:
+        phase = "Failed" if exit_code else "Succeeded"
+        terminated = {"exitCode": exit_code, "message": message, "reason": "Test"}
+        self._report(name, attempt, phase, {"terminated": terminated})
+
+    def _report(self, name: str, attempt: int, phase: str, state: dict[str, Any]) -> None:
+        pod = eventually(lambda: self.pod(name, attempt))
+        container = {"name": "loader", "image": "x", "imageID": "x", "ready": False}
+        container |= {"restartCount": 0, "state": state}
+        body = {"status": {"phase": phase, "containerStatuses": [container]}}
+        self.core.patch_namespaced_pod_status(pod.metadata.name, self.namespace, body)
+
+    # Kafka
+
+    def say(
+        self,
+        name: str,
+        status: str,
+        *,
+        producer: str | None = None,
+        written: int = 0,
+        **progress: Any,
+    ) -> None:
+        """Send an event as the worker of the task would."""
+        stored = self.status(name)
+        event = Event(
+            QueueEvent(
+                queue_id=stored["queueId"],
+                symbol="BTCUSDT",
+                type="api_candles_1m",
+                status=status,
+                message=f"worker says {status}",
+                records_written=written,
+                finished=status in {"finished", "interrupted", "error"},
+                producer=producer or stored["currentAttempt"]["producerId"],
+                timestamp=1.5,
+            ),
+            Progress(**progress),
+        )
+        message = encode_event(event)
+        self.send(message.value, list(message.headers), message.key)
+
+    def send(
+        self, value: bytes | None, headers: list[tuple[str, bytes]] | None = None, key: bytes = b"x"
+    ) -> None:
+        self.producer.produce(self.events_topic, value=value, key=key, headers=headers or [])
+        assert self.producer.flush(10) == 0
+
+    def stops(self, name: str) -> int:
+        """How many stop commands were sent for the task."""
+        queue_id = self.status(name).get("queueId") or self._queue_ids[name]
+        self._queue_ids[name] = queue_id
+        records = topics.read_records(self.bootstrap, self.control_topic)
+        return sum(parse_command(record.value).is_for(queue_id) for record in records)
+
+    _queue_ids: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def operator_world(
+    kubeconfig: Path, kafka: Kafka, directory: Path, *, start: bool = True, **variables: str
+) -> Iterator[World]:
+    """A running operator that watches one fresh namespace and topics of its own."""
+    identity = f"op-{secrets.token_hex(4)}"
+    api_client = config.new_client_from_config(str(kubeconfig))
+    core = client.CoreV1Api(api_client)
+    core.create_namespace({"metadata": {"name": identity}})
+    events_topic, control_topic = f"{identity}-events", f"{identity}-control"
+    for topic in (events_topic, control_topic):
+        topics.create_topic(kafka.plain, topic)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(directory),
+        "KUBECONFIG": str(kubeconfig),
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.plain,
+        "QUEUE_EVENTS_TOPIC": events_topic,
+        "QUEUE_CONTROL_TOPIC": control_topic,
+        "WATCH_NAMESPACES": identity,
+        "POD_NAMESPACE": identity,
+        "GRACE_SECONDS": "3",
+        "RESYNC_SECONDS": "5",
+        "STATUS_WRITE_SECONDS": "1",
+        "WORKER_KAFKA_BOOTSTRAP_SERVERS": "kafka-bootstrap.kafka:9093",
+        "WORKER_KAFKA_SECRET": "kafka-user",
+        "WORKER_CA_SECRET": "kafka-ca",
+        "HEALTH_PORT": str(free_port()),
+        "METRICS_PORT": str(free_port()),
+        **variables,
+    }
+    with ExitStack() as stack:
+        operator = OperatorProcess(environment, directory / f"{identity}.log")
+        stack.callback(operator.close)
+        if start:
+            operator.start()
+        yield World(
+            kubeconfig=kubeconfig,
+            bootstrap=kafka.plain,
+            namespace=identity,
+            operator=operator,
+            events_topic=events_topic,
+            control_topic=control_topic,
+            group_id=f"loadertask-operator.{identity}",
+            producer=Producer({"bootstrap.servers": kafka.plain, "message.max.bytes": 2_000_000}),
+            tasks=client.CustomObjectsApi(api_client),
+            jobs=client.BatchV1Api(api_client),
+            core=core,
+        )

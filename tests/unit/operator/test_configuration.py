@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from loadertask_contract.environment import SecurityProtocol
+from loadertask_operator.configuration import ConfigurationError, read_configuration
+
+MINIMAL = {"KAFKA_BOOTSTRAP_SERVERS": "kafka:9093"}
+
+
+def problems(**environment: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as raised:
+        read_configuration(environment)
+    return raised.value.problems
+
+
+def test_the_brokers_are_enough_and_the_rest_has_the_defaults_of_the_design():
+    configuration = read_configuration(MINIMAL | {"POD_NAMESPACE": "stf"})
+    assert configuration.group_id == "loadertask-operator.stf"
+    assert configuration.worker_kafka_servers == "kafka:9093"
+    assert configuration.security_protocol is SecurityProtocol.PLAINTEXT
+    assert configuration.watch_namespaces == ()
+    assert (configuration.grace_s, configuration.resync_s, configuration.status_write_s) == (
+        60,
+        30,
+        10,
+    )
+    assert configuration.queue_events_topic == "queue-events"
+
+
+def test_an_empty_variable_counts_as_absent():
+    assert read_configuration(MINIMAL | {"WORKER_KAFKA_SECRET": " "}).worker_kafka_secret is None
+
+
+def test_namespaces_are_a_comma_separated_list():
+    configuration = read_configuration(MINIMAL | {"WATCH_NAMESPACES": "a, b,"})
+    assert configuration.watch_namespaces == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("variables", "protocol"),
+    [
+        ({"KAFKA_USER": "u", "KAFKA_PASSWORD": "p"}, "SASL_SSL"),
+        ({"CA_PATH": __file__}, "SSL"),
+        (
+            {"KAFKA_USER": "u", "KAFKA_PASSWORD": "p", "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"},
+            "SASL_PLAINTEXT",
+        ),
+    ],
+)
+def test_the_protocol_is_derived_as_the_worker_derives_it(variables, protocol):
+    assert read_configuration(MINIMAL | variables).security_protocol == protocol
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka"),
+        ("KAFKA_SECURITY_PROTOCOL", "TLS"),
+        ("CA_PATH", "/there/is/no/ca.crt"),
+        ("QUEUE_EVENTS_TOPIC", "a b"),
+        ("GRACE_SECONDS", "-1"),
+        ("GRACE_SECONDS", "soon"),
+        ("RESYNC_SECONDS", "0"),
+        ("BINANCE_API_URL", "api.binance.com"),
+        ("METRICS_PORT", "99999"),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("LEADER_ELECTION", "true"),
+    ],
+)
+def test_a_bad_value_is_named_by_its_variable(variable, value):
+    assert [p.split(":")[0] for p in problems(**(MINIMAL | {variable: value}))] == [variable]
+
+
+def test_all_problems_are_reported_at_once():
+    found = problems(GRACE_SECONDS="x", LOG_LEVEL="x", KAFKA_USER="u")
+    assert [p.split(":")[0] for p in found] == [
+        "GRACE_SECONDS",
+        "KAFKA_BOOTSTRAP_SERVERS",
+        "KAFKA_PASSWORD",
+        "LOG_LEVEL",
+    ]
+
+
+def test_leader_election_says_what_to_do():
+    assert "run one replica" in problems(**MINIMAL, LEADER_ELECTION="1")[0]
+
+
+def test_a_password_is_in_no_message_and_no_repr():
+    configuration = read_configuration(MINIMAL | {"KAFKA_USER": "u", "KAFKA_PASSWORD": "hush"})
+    assert "hush" not in repr(configuration)
+    assert not any("hush" in p for p in problems(KAFKA_PASSWORD="hush"))
+
+
+def test_the_program_ends_with_78_and_without_a_traceback():
+    ended = subprocess.run(
+        [sys.executable, "-m", "loadertask_operator"],
+        env={"PATH": os.environ["PATH"], "LOG_LEVEL": "loud"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 78
+    assert len(ended.stderr.splitlines()) == 2
+    assert "Traceback" not in ended.stderr
