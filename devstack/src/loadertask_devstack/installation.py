@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from loadertask_devstack import images
+from loadertask_devstack import images, processes
 from loadertask_devstack.cluster import clients
+from loadertask_devstack.errors import DevstackError
 from loadertask_devstack.kafka.configuration import POD_BOOTSTRAP
 from loadertask_devstack.local_manifest import CA_SECRET, CREDENTIALS_SECRET
 from loadertask_devstack.stack import CHECKOUT
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 OPERATOR_NAMESPACE = "streamforge"
 RELEASE = "loadertask-operator"
 VENUE_URL = "http://binance-replay.venue:8080"
+_DISCOVERY_TIMEOUT_S = 30.0
 _OPERATOR_SECRET = "kafka-operator"  # noqa: S105 - the name of a Secret
 
 
@@ -38,6 +40,26 @@ def install_operator(cluster: Cluster, kafka: Kafka) -> None:
         *("--namespace", OPERATOR_NAMESPACE, "--wait", "--timeout", "120s", "--values", "-"),
         text=json.dumps(_chart_values()),
     )
+    # Helm installs a CRD but never upgrades it: this is what the chart tells its users to do.
+    crd = str(CHECKOUT / "crds" / "loadertasks.yaml")
+    clients.kubectl(cluster, "apply", "--server-side", "--force-conflicts", "--filename", crd)
+    processes.wait_until(lambda: _is_served(cluster), _DISCOVERY_TIMEOUT_S, "the API of LoaderTask")
+
+
+def restart_operator(cluster: Cluster) -> None:
+    """Let the operator run the image that was loaded last: its tag stays the same."""
+    operator = (f"deployment/{RELEASE}", f"--namespace={OPERATOR_NAMESPACE}")
+    clients.kubectl(cluster, "rollout", "restart", *operator)
+    clients.kubectl(cluster, "rollout", "status", *operator, "--timeout=120s")
+
+
+def _is_served(cluster: Cluster) -> bool:
+    """Discovery follows the CRD by seconds, and kubectl remembers what it looked up too early."""
+    try:
+        clients.kubectl(cluster, "explain", "loadertask.spec")
+    except DevstackError:
+        return False
+    return True
 
 
 def _chart_values() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from loadertask_devstack import diagnose, images, venue
 from loadertask_devstack import kafka as kafka_broker
 from loadertask_devstack.cluster import clients
 from loadertask_devstack.errors import DevstackError
-from loadertask_devstack.installation import install_operator, open_namespace
+from loadertask_devstack.installation import install_operator, open_namespace, restart_operator
 from loadertask_devstack.stack import cache_directory
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def start(stack: Stack, progress: Progress) -> System:
 
     Raises DevstackError naming the part that failed and what to do.
     """
+    was_running = clusters.find(stack) is not None
     cluster = clusters.start(stack, progress=progress)
     kafka = kafka_broker.start(
         stack.directory, host_address=cluster.host_address, progress=progress
@@ -66,6 +67,8 @@ def start(stack: Stack, progress: Progress) -> System:
     clients.service(cluster, "venue", "binance-replay", 8080, venue_port)
     progress("the operator, by its chart")
     install_operator(cluster, kafka)
+    if was_running:
+        restart_operator(cluster)
     open_namespace(cluster, kafka, TASK_NAMESPACE)
     return system
 

@@ -1,0 +1,163 @@
+"""The main job: a manifest in, real candles in Kafka, progress in ``kubectl get``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.e2e.cluster_client import condition, wait_until
+from tests.sources import COMMITTED_RANGE, recorded_day
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Bench
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+
+def task_manifest(name: str, **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "streamforge.io/v1alpha1",
+        "kind": "LoaderTask",
+        "metadata": {"name": name},
+        "spec": {
+            "symbol": "BTCUSDT",
+            "type": "api_candles_1m",
+            "timeRange": COMMITTED_RANGE,
+            **spec,
+        },
+    }
+
+
+def test_a_recorded_day_arrives_digit_for_digit(bench: Bench) -> None:
+    """Count, order, fields, types, digits, no duplicate: against the source, not our own parser."""
+    day, rows = recorded_day()
+    bench.kubectl.apply(task_manifest("day", timeRange=day))
+    bench.kubectl("wait", "loadertask/day", "--for=condition=Complete", "--timeout=90s")
+
+    status = bench.kubectl.task("day")["status"]
+    records = bench.records(status["topic"])
+    assert len(records) == 1440
+    expected = [
+        (
+            f'{{"open_time":{row[0]},"open":{row[1]},"high":{row[2]},"low":{row[3]},'
+            f'"close":{row[4]},"volume":{row[5]},"close_time":{row[6]},'
+            f'"quote_asset_volume":{row[7]},"number_of_trades":{row[8]},'
+            f'"taker_buy_base_asset_volume":{row[9]},"taker_buy_quote_asset_volume":{row[10]},'
+            '"symbol":"BTCUSDT","interval":"1m"}'
+        ).encode()
+        for row in rows
+    ]
+    assert [record.value for record in records] == expected
+    assert {record.key for record in records} == {b"BTCUSDT"}
+    assert status["recordsWritten"] == 1440
+    assert status["phase"] == "Succeeded"
+    assert condition(bench.kubectl.task("day"), "Complete")["reason"] == "LoadFinished"
+
+
+def test_kubectl_get_shows_the_load_while_it_runs_and_after(bench: Bench) -> None:
+    bench.slow_down("ETHUSDT", delay_ms=700)
+    bench.kubectl.apply(
+        task_manifest(
+            "watched", symbol="ETHUSDT", timeRange="2023-01-01:2023-01-15", telemetryInterval=1
+        )
+    )
+    bench.kubectl.wait_for_phase("watched", "Running")
+    wait_until(
+        lambda: bench.kubectl.task("watched")["status"].get("recordsWritten", 0) > 0,
+        60,
+        "records in the status while running",
+        lambda: json.dumps(bench.kubectl.task("watched"), indent=1),
+    )
+    header, row = bench.kubectl("get", "loadertasks").splitlines()
+    assert header.split()[:6] == ["NAME", "PHASE", "TYPE", "SYMBOL", "RANGE", "PROGRESS"]
+    assert "Running" in row
+    assert "%" in row
+    bench.kubectl("wait", "lt/watched", "--for=condition=Complete", "--timeout=120s")
+    _, row = bench.kubectl("get", "lt").splitlines()
+    assert "Succeeded" in row
+    assert "20160" in row
+    wide = bench.kubectl("get", "streamforge", "--output=wide")
+    assert "LoadFinished" in wide
+
+
+def test_explain_reads_like_documentation(bench: Bench) -> None:
+    text = bench.kubectl("explain", "loadertask.spec")
+    for field in ("symbol", "timeRange", "telemetryInterval", "stopTimeoutSeconds"):
+        assert field in text
+    assert "-required-" in text
+    assert "DESCRIPTION" in bench.kubectl("explain", "loadertask.spec.kafka.credentialsSecretRef")
+
+
+def test_a_bad_manifest_is_refused_by_field(bench: Bench) -> None:
+    refused = bench.kubectl.run(
+        "apply", "--filename=-", stdin=json.dumps(task_manifest("bad", symbol="btcusdt"))
+    )
+    assert refused.returncode != 0
+    assert "spec.symbol" in refused.stderr
+
+
+def test_delete_while_loading_stops_gracefully_and_leaves_nothing(bench: Bench) -> None:
+    bench.slow_down("BNBUSDT", delay_ms=700)
+    bench.kubectl.apply(
+        task_manifest("doomed", symbol="BNBUSDT", timeRange="2022-01-01:2023-01-01")
+    )
+    status = bench.kubectl.wait_for_phase("doomed", "Running")["status"]
+    bench.kubectl("delete", "loadertask/doomed", "--timeout=60s", timeout_s=90)
+
+    events = bench.events(status["queueId"])
+    assert [event["status"] for event in events if event["finished"]] == ["interrupted"]
+    wait_until(
+        lambda: not bench.kubectl.get("jobs,pods,loadertasks")["items"],
+        60,
+        "empty namespace",
+        lambda: bench.kubectl("get", "jobs,pods,loadertasks"),
+    )
+    written = events[-1]["records_written"]
+    assert len(bench.records(status["topic"])) == written
+
+
+def test_a_stop_ends_the_load_as_stopped_and_keeps_what_was_loaded(bench: Bench) -> None:
+    bench.slow_down("SOLUSDT", delay_ms=700)
+    bench.kubectl.apply(
+        task_manifest("halted", symbol="SOLUSDT", timeRange="2022-01-01:2023-01-01")
+    )
+    bench.kubectl.wait_for_phase("halted", "Running")
+    bench.kubectl("patch", "lt/halted", "--type=merge", '--patch={"spec":{"stop":true}}')
+    task = bench.kubectl.wait_for_phase("halted", "Stopped", "Failed", "Succeeded")
+    assert task["status"]["phase"] == "Stopped", json.dumps(task, indent=1)
+    assert condition(task, "Complete")["reason"] == "Stopped"
+    assert task["status"]["stop"]["acknowledgedAt"]
+    records = bench.records(task["status"]["topic"])
+    assert task["status"]["recordsWritten"] == len(records)
+
+
+def test_a_symbol_the_venue_refuses_fails_the_task_with_the_reason(bench: Bench) -> None:
+    bench.kubectl.apply(task_manifest("unknown", symbol="NOSUCHPAIR"))
+    task = bench.kubectl.wait_for_phase("unknown", "Failed", "Succeeded", "Stopped")
+    failed = condition(task, "Failed")
+    assert failed["reason"] == "SourceRejected"
+    assert "NOSUCHPAIR" in failed["message"] + json.dumps(task["status"]["lastEvent"])
+
+
+def test_the_operator_killed_in_the_middle_ends_the_load_once_with_the_right_counters(
+    bench: Bench,
+) -> None:
+    bench.slow_down("XRPUSDT", delay_ms=500)
+    bench.kubectl.apply(
+        task_manifest(
+            "survivor", symbol="XRPUSDT", timeRange="2023-01-01:2023-01-15", telemetryInterval=1
+        )
+    )
+    status = bench.kubectl.wait_for_phase("survivor", "Running")["status"]
+    bench.kill_operator()
+    bench.kubectl(
+        "wait", "loadertask/survivor", "--for=condition=Complete", "--timeout=150s", timeout_s=160
+    )
+    after = bench.kubectl.task("survivor")["status"]
+    assert after["recordsWritten"] == len(bench.records(after["topic"])) == 20160
+    assert after["attempts"] == 1
+    assert after["currentAttempt"]["jobUID"] == status["currentAttempt"]["jobUID"]
+    terminal = [event for event in bench.events(after["queueId"]) if event["finished"]]
+    assert [event["status"] for event in terminal] == ["finished"]
+    assert len(bench.kubectl.get("jobs")["items"]) == 1
