@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import socket
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -117,12 +118,14 @@ def test_after_a_kill_nothing_runs_and_stop_removes_the_rest(tmp_path: Path) -> 
 
         wait_until(lambda: not pids_of(stack), 10, "all processes are gone")
         wait_until(lambda: stack.host_interface not in interfaces(), 10, "the cable is gone")
+        assert f"unreachable {stack.subnet}" in routes()  # no packet leaves the machine instead
         assert str(stack.directory) not in Path("/proc/self/mountinfo").read_text()
         assert built.find(stack) is None
     finally:
         built.stop(stack)
 
     assert cgroup_folders(stack) == []
+    assert str(stack.subnet) not in routes()
     assert not (stack.directory / "kubernetes").exists()
     built.stop(stack)  # twice is harmless
 
@@ -138,6 +141,7 @@ def test_a_stop_leaves_no_trace(tmp_path: Path) -> None:
 
     assert pids_of(stack) == []
     assert stack.host_interface not in interfaces()
+    assert str(stack.subnet) not in routes()
     assert cgroup_folders(stack) == []
 
 
@@ -186,6 +190,10 @@ def finished_job(cluster: Cluster, name: str, *arguments: str) -> str:
 
 def interfaces() -> set[str]:
     return {name for _, name in socket.if_nameindex()}
+
+
+def routes() -> str:
+    return subprocess.run(["ip", "route"], capture_output=True, text=True, check=True).stdout
 
 
 def cgroup_folders(stack: Stack) -> list[Path]:

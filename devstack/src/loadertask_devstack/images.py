@@ -67,7 +67,8 @@ def build(image: Image, cache: Path, progress: Progress = silent) -> Path:
     """The archive of one image, built where its sources have changed. Raises DevstackError."""
     archive = archive_path(image, cache, CHECKOUT)
     if not archive.exists():
-        with exclusive_lock(cache / "images" / "lock"):
+        waiting = elapsed(progress, "another command builds images: waiting for it")
+        with exclusive_lock(cache / "images" / "lock", waiting):
             if not archive.exists():  # another command built it while this one waited
                 _build(image, archive, cache, progress)
                 _remove_older(archive)

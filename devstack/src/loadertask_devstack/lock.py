@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,9 +12,18 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def exclusive_lock(path: Path) -> Iterator[None]:
-    """Hold the lock file for the block; waits for its holder, and ends with the process."""
+def exclusive_lock(
+    path: Path, waiting: AbstractContextManager[None] | None = None
+) -> Iterator[None]:
+    """Hold the lock file for the block; waits for its holder, and ends with the process.
+
+    `waiting` is entered only where it has to wait, to tell so.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with waiting or nullcontext():
+                fcntl.flock(file, fcntl.LOCK_EX)
         yield

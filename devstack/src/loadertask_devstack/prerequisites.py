@@ -26,7 +26,12 @@ CLUSTER = {
     "conntrack": "conntrack",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
-IMAGES = {"buildah": "buildah", "mmdebstrap": "mmdebstrap"}
+IMAGES = {
+    "unshare": "util-linux",
+    "buildah": "buildah",
+    "mmdebstrap": "mmdebstrap",
+    "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
+}
 """What is needed by program name or absolute path, and the Debian package that has it."""
 
 

@@ -6,8 +6,6 @@ flags; must not know how they are started.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import platform
@@ -19,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadertask_devstack.errors import DevstackError
+from loadertask_devstack.lock import exclusive_lock
 from loadertask_devstack.progress import Progress, elapsed, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 SOURCE = Path(__file__).resolve().parents[2] / "toolchain"
 
@@ -117,7 +116,7 @@ def ensure_programs(
     for build in builds:
         directory = _directory(cache, build)
         if not directory.is_dir():
-            _build_once(cache, build, directory, progress)
+            _build_once(build, directory, progress)
         programs.update({name: directory / name for name in build.packages})
     return programs
 
@@ -159,8 +158,9 @@ def _directory(cache: Path, build: Build) -> Path:
     return cache / "bin" / f"{build.name}-{source_hash(SOURCE, build)}"
 
 
-def _build_once(cache: Path, build: Build, directory: Path, progress: Progress) -> None:
-    with _lock(cache, build, progress):
+def _build_once(build: Build, directory: Path, progress: Progress) -> None:
+    waiting = elapsed(progress, f"another command builds {build.name}: waiting for it")
+    with exclusive_lock(directory.with_name(f"{build.name}.lock"), waiting):
         if directory.is_dir():  # another command built it while this one waited
             return
         for leftover in directory.parent.glob(f".{directory.name}*"):
@@ -171,19 +171,6 @@ def _build_once(cache: Path, build: Build, directory: Path, progress: Progress) 
         _run_go(build, draft, directory.with_name(f"{directory.name}.log"), progress)
         _name_programs(build, draft)
         draft.replace(directory)
-
-
-@contextlib.contextmanager
-def _lock(cache: Path, build: Build, progress: Progress) -> Iterator[None]:
-    path = cache / "bin" / f"{build.name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with elapsed(progress, f"another command builds {build.name}: waiting for it"):
-                fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _require_go() -> None:

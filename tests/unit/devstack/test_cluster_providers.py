@@ -134,6 +134,14 @@ def test_who_is_not_root_is_told_what_else_there_is(
         built.start(Stack("lt-unit", tmp_path), silent)
 
 
+def test_a_stop_of_what_never_ran_needs_no_program(
+    tmp_path: Path, install: Callable[[str, str], None]
+) -> None:
+    providers.stop(Stack("lt-unit", tmp_path / "stack"))
+
+    assert providers.find(Stack("lt-unit", tmp_path / "stack")) is None
+
+
 def test_a_service_to_this_machine_has_one_endpoint_and_no_selector() -> None:
     namespace, service, slice_ = clients.service_objects("198.18.0.1", "kafka", "k", 9093, 21000)
 

@@ -1,7 +1,7 @@
 """The cluster that is built here from its Go modules and runs in namespaces of its own.
 
-What lives on the host is one process, one end of a veth pair, empty cgroup folders and a
-directory; `stop` removes them, whatever state they are in.
+What lives on the host is one process, one end of a veth pair, a route, empty cgroup folders and
+a directory; `stop` removes them, whatever state they are in.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _PROCESS = "kubernetes"
 _READY_TIMEOUT_S = 120.0
 _END_TIMEOUT_S = 30.0
+_LAST_METRIC = "4096"
 _NAMESPACES = ("--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
@@ -78,8 +79,9 @@ def start(stack: Stack, progress: Progress) -> Cluster:
 
 def stop(stack: Stack) -> None:
     """Remove every trace of it; harmless where there is none. Raises DevstackError."""
-    _end(stack)
-    shutil.rmtree(kubernetes_directory(stack), ignore_errors=True)
+    if kubernetes_directory(stack).exists():  # made before all else, removed after it
+        _end(stack)
+        shutil.rmtree(kubernetes_directory(stack))
 
 
 def _start(stack: Stack) -> Cluster:
@@ -96,22 +98,21 @@ def _start(stack: Stack) -> Cluster:
     )
     _connect(stack, process)
     cluster = _cluster(stack)
-    # Without the cable its packets would leave by the machine's default route.
     processes.wait_until(
-        lambda: _is_connected(stack) and is_ready(cluster.kubeconfig),
+        lambda: is_ready(cluster.kubeconfig),
         _READY_TIMEOUT_S,
         "the API is ready",
         process=process,
     )
     clients.apply(cluster, dns.dns_objects(address))
     processes.wait_until(
-        lambda: _is_connected(stack) and _has_ready_node(cluster),
+        lambda: _has_ready_node(cluster),
         _READY_TIMEOUT_S,
         "the node is ready",
         process=process,
     )
     processes.wait_until(
-        lambda: _is_connected(stack) and _is_dns_ready(address),
+        lambda: _is_dns_ready(address),
         _READY_TIMEOUT_S,
         "DNS is ready",
         process=process,
@@ -137,6 +138,8 @@ def _connect(stack: Stack, process: Process) -> None:
         "its namespaces are there",
         process=process,
     )
+    # Where the cable is gone, packets for the node must not leave by the machine's default route.
+    _ip("route", "replace", "unreachable", str(stack.subnet), "metric", _LAST_METRIC)
     host, node = stack.host_interface, stack.node_interface
     peer = ("type", "veth", "peer", "name", node, "netns", str(_init_pid(process)))
     _ip("link", "add", host, *peer)
@@ -193,6 +196,7 @@ def _end(stack: Stack) -> None:
         processes.wait_until(lambda: not _is_connected(stack), _END_TIMEOUT_S, "its namespaces end")
     except DevstackError:
         _ip("link", "delete", stack.host_interface)
+    _ip("route", "flush", "type", "unreachable", "exact", str(stack.subnet))
     remove_cgroups(cgroup_name(stack.name), _END_TIMEOUT_S)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from loadertask_devstack import toolchain
 from loadertask_devstack.cluster import built, existing, kind
-from loadertask_devstack.progress import Progress, silent
+from loadertask_devstack.lock import exclusive_lock
+from loadertask_devstack.progress import Progress, elapsed, silent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
 
 def start(stack: Stack, *, progress: Progress = silent) -> Cluster:
     """The stack's cluster, with DNS; brought up where it does not run yet. Raises DevstackError."""
-    if running := find(stack):
-        return running
+    waiting = elapsed(progress, f"another command starts or stops {stack.name}: waiting for it")
+    with exclusive_lock(stack.directory / "cluster.lock", waiting):
+        return find(stack) or _start(stack, progress)
+
+
+def _start(stack: Stack, progress: Progress) -> Cluster:
     provider = chosen_provider(os.environ)
     if provider == "existing":
         return existing.connect(os.environ)
@@ -38,8 +43,9 @@ def find(stack: Stack) -> Cluster | None:
 
 def stop(stack: Stack) -> None:
     """Remove every trace of the stack's cluster; one that existed before is left alone."""
-    built.stop(stack)
-    kind.stop(stack)
+    with exclusive_lock(stack.directory / "cluster.lock"):
+        built.stop(stack)
+        kind.stop(stack)
 
 
 def prepare(cache: Path, progress: Progress = silent) -> None:
