@@ -70,12 +70,10 @@ async def test_the_first_failure_ends_it_and_cancels_the_rest() -> None:
     async def fail() -> int:
         raise ValueError("broken")
 
-    work = [late(0, 0), fail(), late(2, 60)]
-    found = []
+    results = in_order([late(0, 0), fail(), late(2, 60)], 3, asyncio.Event())
+    assert await anext(results) == 0
     with pytest.raises(ValueError, match="broken"):
-        async for value in in_order(work, 3, asyncio.Event()):
-            found.append(value)  # noqa: PERF401
-    assert found == [0]
+        await anext(results)
     others = asyncio.all_tasks() - {asyncio.current_task()}
     assert not others
 
