@@ -328,7 +328,9 @@ def operator_world(
             events_topic=events_topic,
             control_topic=control_topic,
             group_id=f"loadertask-operator.{identity}",
-            producer=Producer({"bootstrap.servers": kafka.plain, "message.max.bytes": 2_000_000}),
+            producer=Producer(
+                {"bootstrap.servers": kafka.plain, "message.max.bytes": 2_000_000, "log_level": 0}
+            ),
             tasks=client.CustomObjectsApi(api_client),
             jobs=client.BatchV1Api(api_client),
             core=core,

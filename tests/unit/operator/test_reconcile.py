@@ -1,0 +1,482 @@
+"""Reconcile against an API server in memory: order of effects, crashes between them, refusals."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.operator.worlds import NOW, UID, make_event, make_task, task_body
+
+from loadertask_contract.events import encode_event
+from loadertask_operator.conditions import TERMINAL_TYPES, is_terminal
+from loadertask_operator.configuration import read_configuration
+from loadertask_operator.errors import (
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+)
+from loadertask_operator.inbox import Inbox, Record
+from loadertask_operator.metrics import Metrics
+from loadertask_operator.names import FINALIZER
+from loadertask_operator.observed import JobOutcome, JobState, PodEnd, PodState, parse_job
+from loadertask_operator.plan import Notice, Propagation
+from loadertask_operator.reconcile import Reconciler
+from loadertask_operator.schema import LoaderTask, TaskKey, parse_task
+from loadertask_operator.status import Status, render_status
+from loadertask_operator.store import Store
+
+KEY = TaskKey("loads", "btc")
+
+
+class CrashError(Exception):
+    """SIGKILL of the operator, as seen by nobody."""
+
+
+class MemoryApi:
+    """The API server's rules that matter here: versions, names, finalizers, the latch."""
+
+    def __init__(self, task: LoaderTask) -> None:
+        self.tasks = {task.key: task}
+        self.jobs: dict[str, JobState] = {}
+        self.created: list[str] = []
+        self.deleted: list[tuple[str, Propagation]] = []
+        self.events: list[Notice] = []
+        self.writes = 0
+        self.failures: list[Exception | None] = []
+        """What the next requests raise; a CrashError comes after the effect."""
+
+    def _request(self) -> Exception | None:
+        failure = self.failures.pop(0) if self.failures else None
+        if failure and not isinstance(failure, CrashError):
+            raise failure
+        return failure
+
+    @staticmethod
+    def _end(failure: Exception | None) -> None:
+        if failure:
+            raise failure
+
+    async def get_task(self, key: TaskKey) -> LoaderTask:
+        self._end(self._request())
+        if key not in self.tasks:
+            raise NotFoundError(404, "gone")
+        return self.tasks[key]
+
+    def _current(self, task: LoaderTask) -> LoaderTask:
+        live = self.tasks.get(task.key)
+        if live is None:
+            raise NotFoundError(404, "gone")
+        if live.resource_version != task.resource_version:
+            raise ConflictError(409, "changed")
+        return live
+
+    async def put_status(self, task: LoaderTask, status: Status) -> LoaderTask:
+        failure = self._request()
+        live = self._current(task)
+        for kind in TERMINAL_TYPES:
+            assert not live.status.is_true(kind) or status.is_true(kind), "an end was undone"
+        rendered = parse_task(task_body() | {"status": render_status(status)}).status
+        assert rendered == status, "what is stored is what was decided"
+        self.writes += 1
+        return self._store(replace(live, status=status), failure)
+
+    def _store(self, task: LoaderTask, failure: Exception | None = None) -> LoaderTask:
+        task = replace(task, resource_version=task.resource_version + 1)
+        if task.deletion_time and not task.finalizers:
+            self.tasks.pop(task.key, None)
+        else:
+            self.tasks[task.key] = task
+        self._end(failure)
+        return task
+
+    async def set_finalizer(self, task: LoaderTask, *, present: bool) -> LoaderTask:
+        failure = self._request()
+        live = self._current(task)
+        self.writes += 1
+        return self._store(replace(live, finalizers=(FINALIZER,) if present else ()), failure)
+
+    async def delete_task(self, task: LoaderTask) -> None:
+        failure = self._request()
+        del self.tasks[task.key]
+        self._end(failure)
+
+    async def get_job(self, namespace: str, name: str) -> JobState:
+        self._end(self._request())
+        if name not in self.jobs:
+            raise NotFoundError(404, "gone")
+        return self.jobs[name]
+
+    async def create_job(self, manifest: dict[str, Any]) -> JobState:
+        failure = self._request()
+        name = manifest["metadata"]["name"]
+        if name in self.jobs:
+            raise ConflictError(409, "exists")
+        assert name not in self.created, "one attempt, one Job"
+        body = manifest | {"status": {}}
+        body["metadata"] = body["metadata"] | {
+            "uid": f"uid-{name}",
+            "resourceVersion": "1",
+            "creationTimestamp": NOW.isoformat(),
+        }
+        self.jobs[name] = parse_job(body)
+        self.created.append(name)
+        self.writes += 1
+        self._end(failure)
+        return self.jobs[name]
+
+    async def set_job_ttl(self, job: JobState, ttl_s: int) -> JobState:
+        failure = self._request()
+        assert is_terminal(self.tasks[KEY].status) or self.tasks[KEY].status.attempt_history
+        self.jobs[job.name] = replace(job, ttl_s=ttl_s)
+        self.writes += 1
+        self._end(failure)
+        return self.jobs[job.name]
+
+    async def delete_job(self, job: JobState, propagation: Propagation) -> None:
+        failure = self._request()
+        self.deleted.append((job.name, propagation))
+        self.jobs.pop(job.name, None)
+        self._end(failure)
+
+    async def post_event(self, task: LoaderTask, notice: Notice) -> None:
+        self.events.append(notice)
+
+
+class Sender:
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def request_stop(self, queue_id: str) -> None:
+        self.sent.append(queue_id)
+
+
+class Harness:
+    """An operator that can be killed and started again over the same API server and topic."""
+
+    def __init__(self, **spec: Any) -> None:
+        self.now = NOW
+        self.api = MemoryApi(make_task(**spec))
+        self.sender = Sender()
+        self.topic: list[Record] = []
+        self.committed = 0
+        self.sees_jobs = True
+        self.start()
+
+    def start(self) -> None:
+        """List, then read from the committed offset."""
+        self.store, metrics = Store(), Metrics()
+        self.inbox = Inbox(self.store, metrics, lambda key: None)
+        configuration = read_configuration({"KAFKA_BOOTSTRAP_SERVERS": "k:1"})
+        self.reconciler = Reconciler(
+            self.api, self.store, self.inbox, self.sender, configuration, metrics, lambda: self.now
+        )
+        self.sync()
+        for record in self.topic[self.committed :]:
+            self.inbox.receive(record, self.now)
+        self.reconciler.note_broker(True)
+
+    def sync(self) -> None:
+        """What the watches show."""
+        for task in self.api.tasks.values():
+            self.store.remember_task(task)
+        for job in self.api.jobs.values() if self.sees_jobs else ():
+            self.store.remember_job(job)
+        known = self.store.job("loads", "btc-1")
+        if known and "btc-1" not in self.api.jobs:
+            self.store.forget_job("loads", "btc-1", known.uid)
+
+    @property
+    def task(self) -> LoaderTask:
+        return self.api.tasks[KEY]
+
+    @property
+    def status(self) -> Status:
+        return self.task.status
+
+    async def settle(self, rounds: int = 12) -> None:
+        """Reconcile until nothing is due now."""
+        for _ in range(rounds):
+            self.sync()
+            wait_s = await self.reconciler.reconcile(KEY)
+            if wait_s is None or wait_s > 0:
+                return
+        raise AssertionError("no rest")
+
+    def say(self, status: str, *, producer: str | None = None, written: int = 0) -> None:
+        attempt = self.status.current_attempt
+        event = make_event(status, producer or (attempt.producer_id if attempt else "x"))
+        payload = event.payload.model_copy(update={"records_written": written})
+        message = encode_event(type(event)(payload, event.progress))
+        record = Record(0, len(self.topic), message.value, message.headers, self.now)
+        self.topic.append(record)
+        self.inbox.receive(record, self.now)
+
+    def commit(self) -> None:
+        self.committed = self.inbox.ledger.committable().get(0, self.committed)
+
+    def job_ends(self, outcome: JobOutcome = JobOutcome.COMPLETE, name: str = "btc-1") -> None:
+        job = self.api.jobs[name]
+        self.api.jobs[name] = replace(
+            job, outcome=outcome, ended_at=self.now, resource_version=job.resource_version + 1
+        )
+
+    def pod(self, exit_code: int) -> None:
+        attempt = self.status.current_attempt
+        number = attempt.number if attempt else 1
+        self.store.remember_pod(
+            PodState(
+                "loads", f"p{number}", f"p{number}", 1, "btc", number, NOW, "Failed", "", "",
+                PodEnd(exit_code),
+            )
+        )  # fmt: skip
+
+
+async def test_a_whole_life_costs_eight_writes_at_most():
+    world = Harness()
+    await world.settle()
+    world.say("started")
+    await world.settle()
+    world.say("finished", written=1440)
+    world.job_ends()
+    await world.settle()
+    assert world.status.phase == "Succeeded"
+    assert not world.task.finalizers
+    assert world.api.jobs["btc-1"].ttl_s == 3600
+    assert world.api.writes <= 8
+    assert world.inbox.ledger.committable() == {0: 2}
+
+
+async def test_nothing_is_written_when_nothing_changed():
+    world = Harness()
+    await world.settle()
+    before = world.api.writes
+    for _ in range(5):
+        await world.settle()
+    assert world.api.writes == before
+
+
+async def test_progress_is_written_once_per_interval_and_settled_with_the_write(monkeypatch):
+    world = Harness()
+    await world.settle()
+    world.say("started")
+    await world.settle()
+    before = world.api.writes
+    for written in (1, 2, 3):
+        world.say("loading", written=written)
+        await world.settle()
+    assert world.api.writes == before
+    assert world.inbox.ledger.committable() == {0: 1}
+    monkeypatch.setattr(world.reconciler._budget, "_clock_s", lambda: 1e9)
+    await world.settle()
+    assert world.status.records_written == 3
+    assert world.api.writes == before + 1
+    assert world.inbox.ledger.committable() == {0: 4}
+
+
+async def test_our_job_found_under_its_name_is_adopted():
+    world = Harness()
+    world.api.failures = [None, None, None, CrashError()]
+    with pytest.raises(CrashError):
+        await world.settle()
+    assert world.api.created == ["btc-1"]
+    world.start()
+    await world.settle()
+    assert world.status.current_attempt.job_uid == "uid-btc-1"
+
+
+async def test_a_job_that_the_watch_does_not_show_is_looked_up_before_it_counts_as_gone():
+    world = Harness()
+    await world.settle()
+    await _live(world, "watch", False)
+    world.now += timedelta(seconds=100)
+    await world.settle()
+    assert world.status.phase == "Starting"
+
+
+async def test_another_writer_makes_us_look_again_instead_of_overwriting():
+    world = Harness()
+    world.sync()
+    world.api.tasks[KEY] = replace(world.task, resource_version=99)
+    assert await world.reconciler.reconcile(KEY) == 0
+    await world.settle()
+    assert world.status.phase == "Starting"
+
+
+async def test_a_task_deleted_behind_our_back_gets_no_job():
+    world = Harness()
+    world.sync()
+    live = replace(world.task, deletion_time=NOW, finalizers=(FINALIZER,), resource_version=50)
+    world.api.tasks[KEY] = live
+    await world.settle()
+    assert world.api.created == []
+
+
+async def test_a_refused_job_is_told_and_tried_again_later():
+    world = Harness()
+    world.api.failures = [None, None, None, RefusedError(403, "exceeded quota")]
+    await world.settle()
+    assert world.status.reason == "JobRefused"
+    assert "exceeded quota" in world.status.message
+    world.now += timedelta(seconds=31)
+    await world.settle()
+    assert world.api.created == ["btc-1"]
+    assert world.status.phase == "Starting"
+
+
+async def test_an_overloaded_server_is_an_error_for_the_retry_queue():
+    world = Harness()
+    world.api.failures = [UnavailableError(429, "slow down")]
+    with pytest.raises(UnavailableError):
+        await world.reconciler.reconcile(KEY)
+    await world.settle()
+    assert world.status.phase == "Starting"
+
+
+async def test_a_status_that_is_refused_does_not_hold_back_the_offsets_of_others():
+    world = Harness()
+    await world.settle()
+    world.say("started")
+    world.api.failures = [RefusedError(422, "too long")]
+    with pytest.raises(RefusedError):
+        await world.reconciler.reconcile(KEY)
+    assert world.inbox.ledger.committable() == {0: 1}
+
+
+async def test_events_of_a_vanished_task_are_settled():
+    world = Harness()
+    await world.settle()
+    world.say("started")
+    del world.api.tasks[KEY]
+    world.store.forget_task(KEY, UID)
+    assert await world.reconciler.reconcile(KEY) is None
+    assert world.inbox.ledger.committable() == {0: 1}
+
+
+async def test_the_stop_is_stored_before_it_is_sent():
+    world = Harness()
+    await world.settle()
+    world.say("started")
+    await world.settle()
+    stopped = make_task(stop=True)
+    world.api._store(replace(world.task, spec=stopped.spec))
+    world.api.failures = [CrashError()]
+    with pytest.raises(CrashError):
+        await world.settle()
+    assert world.sender.sent == []
+    assert world.status.stop.commands_sent == 1
+
+
+_STEPS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("say"),
+            st.sampled_from(["started", "loading", "interrupted", "error", "finished"]),
+        ),
+        st.tuples(st.just("stranger"), st.sampled_from(["finished", "error"])),
+        st.tuples(st.just("job"), st.sampled_from(list(JobOutcome))),
+        st.tuples(st.just("pod"), st.sampled_from([0, 1, 65, 75, 78, 137])),
+        st.tuples(st.just("lose-job"), st.none()),
+        st.tuples(st.just("wait"), st.sampled_from([0.5, 5, 30, 61, 700])),
+        st.tuples(st.just("stop"), st.none()),
+        st.tuples(st.just("delete"), st.none()),
+        st.tuples(st.just("crash"), st.integers(0, 5)),
+        st.tuples(st.just("fail"), st.sampled_from([409, 429, 500])),
+        st.tuples(st.just("commit"), st.none()),
+        st.tuples(st.just("watch"), st.booleans()),
+    ),
+    max_size=25,
+)
+
+
+async def _live(world: Harness, kind: str, value: Any) -> None:
+    attempt = world.status.current_attempt
+    name = attempt.job_name if attempt else "btc-1"
+    if kind == "say":
+        world.say(value)
+    elif kind == "stranger":
+        world.say(value, producer="sink__1")
+    elif kind == "job" and name in world.api.jobs and not world.api.jobs[name].outcome:
+        world.job_ends(value, name)
+    elif kind == "pod" and attempt:
+        world.pod(value)
+    elif kind == "lose-job":
+        world.api.jobs.pop(name, None)
+        world.store.forget_job("loads", name, f"uid-{name}")
+    elif kind == "wait":
+        world.now += timedelta(seconds=value)
+    elif kind == "stop":
+        world.api._store(replace(world.task, spec=make_task(stop=True).spec))
+    elif kind == "delete":
+        world.api._store(replace(world.task, deletion_time=world.now))
+    elif kind == "crash":
+        world.api.failures = [None] * value + [CrashError()]
+    elif kind == "fail":
+        error = ConflictError if value == 409 else UnavailableError
+        world.api.failures = [error(value, "no")]
+    elif kind == "watch":
+        world.sees_jobs = value
+        if not value:
+            world.store.forget_job("loads", name, f"uid-{name}")
+    elif kind == "commit":
+        world.commit()
+
+
+async def _reconcile(world: Harness) -> None:
+    try:
+        await world.settle()
+    except CrashError:
+        world.api.failures = []
+        world.start()
+        await world.settle()
+    except UnavailableError:
+        await world.settle()
+
+
+@settings(max_examples=200, deadline=None)
+@given(_STEPS)
+async def test_no_history_undoes_an_end_makes_a_job_twice_or_finds_no_rest(steps):
+    """The assertions are those of MemoryApi, and of settle."""
+    world = Harness()
+    await _reconcile(world)
+    for kind, value in steps:
+        if KEY not in world.api.tasks:
+            break
+        had_ended = is_terminal(world.status)
+        created = len(world.api.created)
+        await _live(world, kind, value)
+        if KEY in world.api.tasks:
+            await _reconcile(world)
+        assert not had_ended or len(world.api.created) == created
+    running = [job for job in world.api.jobs.values() if job.outcome is None]
+    assert len(running) <= 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(_STEPS)
+async def test_every_state_ends_in_time(steps):
+    """Whatever has happened: when nothing more happens, waiting alone leads to an end."""
+    world = Harness(backoffLimit=1, activeDeadlineSeconds=5000)
+    await _reconcile(world)
+    for kind, value in steps:
+        if KEY in world.api.tasks:
+            await _live(world, kind, value)
+            if KEY in world.api.tasks:
+                await _reconcile(world)
+    world.api.failures = []
+    for _ in range(60):
+        if KEY not in world.api.tasks or is_terminal(world.status):
+            return
+        world.now += timedelta(seconds=301)
+        await _reconcile(world)
+    raise AssertionError(f"still {world.status.phase}: {world.status.message}")
+
+
+def test_times_are_written_as_kubernetes_writes_them():
+    status = Status(start_time=datetime.fromisoformat("2026-01-01T12:00:00.9+02:00"))
+    assert re.fullmatch(r"2026-01-01T10:00:00Z", render_status(status)["startTime"])
