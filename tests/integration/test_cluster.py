@@ -51,6 +51,12 @@ def new_stack(directory: Path) -> Stack:
     return Stack(f"lt-{secrets.token_hex(3)}", directory)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _prepared() -> None:
+    """Whatever takes minutes the first time is no part of a test's time."""
+    built.prepare(cache_directory(os.environ), print)
+
+
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """The stack of the tests that only look."""

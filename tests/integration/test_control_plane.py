@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from loadertask_devstack import toolchain
 from loadertask_devstack.cluster.control_plane import control_plane
 from loadertask_devstack.processes import wait_until
+from loadertask_devstack.stack import cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +30,13 @@ with control_plane(Path(sys.argv[1])):
     print("ready", flush=True)
     time.sleep(60)
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _built() -> None:
+    """Whatever takes minutes the first time is no part of a test's time."""
+    programs = [toolchain.CONTROL_PLANE, toolchain.CLIENTS]
+    toolchain.ensure_programs(cache_directory(os.environ), programs, progress=print)
 
 
 def test_controllers_give_a_namespace_its_service_account(
