@@ -17,6 +17,7 @@ def configure_logging(*, debug: bool) -> None:
     handler.setFormatter(formatter)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("loadertask_worker").setLevel(logging.DEBUG if debug else logging.INFO)
-    # aiokafka logs each of its own retries as an error; ours say what it means for the load.
+    # aiokafka logs each of its own retries as an error, and leaves tasks behind that asyncio then
+    # reports; our own lines say what it means for the load.
     logging.getLogger("aiokafka").setLevel(logging.INFO if debug else logging.CRITICAL)
     logging.getLogger("asyncio").setLevel(logging.WARNING if debug else logging.CRITICAL)

@@ -52,7 +52,7 @@ async def run_worker(variables: Mapping[str, str]) -> int:
     now = datetime.now(UTC)
     try:
         parsed = _parsed(variables, now)
-        task = task_for(parsed.environment, epoch_ms(now.replace(microsecond=0)))
+        task = task_for(parsed.environment, epoch_ms(now))
         access = kafka_access(parsed.environment)
     except ConfigurationError as error:
         return await end_misconfigured(variables, error)

@@ -62,7 +62,7 @@ class ControlListener:
         """Connect and stand where ``since_ms`` is.
 
         Raises:
-            ConfigurationError: we may not read the topic.
+            ConfigurationError: we may not see the topic.
             SinkUnavailableError: no connection within the patience.
 
         """
@@ -76,14 +76,23 @@ class ControlListener:
             raise SinkUnavailableError(patience_s, str(error)) from error
 
     async def listen(self) -> None:
-        """Obey until cancelled."""
+        """Obey until cancelled.
+
+        Raises:
+            ConfigurationError: we may not read the topic, which only the first fetch shows.
+
+        """
+        has_read = False
         while True:
             try:
                 fetched = await self._consumer.getmany(timeout_ms=_POLL_MS)
-            except Exception as error:
+            except Exception as error:  # nothing in a shared topic may end us
+                if isinstance(error, TopicAuthorizationFailedError) and not has_read:
+                    raise self._refusal() from error
                 log.warning("%s cannot be read just now: %r", self._topic, error)
                 await asyncio.sleep(_PAUSE_AFTER_ERROR_S)
                 continue
+            has_read = True
             for records in fetched.values():
                 for record in records:
                     self._take(record.value)
