@@ -62,3 +62,9 @@ def test_pods_ask_the_address_of_the_dns_service() -> None:
 
 def test_no_name_outside_the_cluster_is_asked_for_elsewhere() -> None:
     assert "forward" not in dns.dns_config(CREDENTIALS)
+
+
+def test_no_proxy_of_the_machine_stands_between_the_daemons() -> None:
+    environ = {"HTTPS_PROXY": "http://proxy", "http_proxy": "http://proxy", "PATH": "/bin"}
+
+    assert daemons.environment(environ) == {"PATH": "/bin"}

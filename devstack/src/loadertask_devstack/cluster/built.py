@@ -95,6 +95,7 @@ def _start(stack: Stack) -> Cluster:
         stack.directory,
         _PROCESS,
         ["unshare", *_NAMESPACES, *inside, stack.name, str(stack.directory), str(cache)],
+        environ=daemons.environment(os.environ),
     )
     _connect(stack, process)
     cluster = _cluster(stack)

@@ -9,6 +9,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from loadertask_devstack import toolchain
+from loadertask_devstack.cluster import daemons
 from loadertask_devstack.errors import DevstackError
 from loadertask_devstack.stack import cache_directory
 
@@ -110,4 +111,4 @@ def _environment(cluster: Cluster) -> dict[str, str]:
         return dict(os.environ)
     memory = cluster.kubeconfig.parent / "clients"
     helm_homes = {f"HELM_{kind}_HOME": str(memory) for kind in ("CACHE", "CONFIG", "DATA")}
-    return {**os.environ, "KUBECACHEDIR": str(memory), **helm_homes}
+    return {**daemons.environment(os.environ), "KUBECACHEDIR": str(memory), **helm_homes}

@@ -94,7 +94,10 @@ def control_plane(
 def _start(
     running: contextlib.ExitStack, directory: Path, name: str, command: Sequence[str]
 ) -> Process:
-    process = processes.start(directory, name, [*_DIES_WITH_ITS_PARENT, *command])
+    environment = daemons.environment(os.environ)
+    process = processes.start(
+        directory, name, [*_DIES_WITH_ITS_PARENT, *command], environ=environment
+    )
     running.callback(process.kill)
     return process
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from loadertask_devstack.cluster.credentials import NODE_NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from loadertask_devstack.cluster.credentials import Credentials
 
 API_PORT = 6443
@@ -22,6 +24,12 @@ POD_RANGE = "10.244.0.0/24"
 PAUSE_IMAGE = "registry.k8s.io/pause:local"
 CONTAINERD_SOCKET = Path("/run/containerd/containerd.sock")
 _LOOPBACK = "127.0.0.1"
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """That of daemons and their clients: no proxy stands between them, whatever the machine has."""
+    return {name: value for name, value in environ.items() if name.upper() not in _PROXIES}
 
 
 def etcd(program: Path, data: Path, port: int, peer_port: int) -> list[str]:
