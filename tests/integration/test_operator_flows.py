@@ -249,6 +249,46 @@ def test_malformed_foreign_and_huge_events_stop_nothing(world):
     assert world.operator.metric("loadertask_events_discarded_total") >= 9
 
 
+def test_over_tls_with_the_platforms_user_and_acls(cluster, kafka, tmp_path):
+    access = {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.secure,
+        "KAFKA_USER": "operator",
+        "KAFKA_PASSWORD": kafka.password("operator"),
+        "CA_PATH": str(kafka.ca_path),
+    }
+    with operator_world(cluster, kafka, tmp_path, **access) as world:
+        world.running("secure")
+        eventually(lambda: world.condition("secure", "TelemetryFresh") == ("True", "Receiving"))
+        world.patch("secure", {"spec": {"stop": True}})
+        eventually(lambda: world.stops("secure") >= 1)
+        world.operator.kill()
+        world.say("secure", "interrupted")
+        world.operator.start()
+        world.pod_ends("secure", 0)
+        world.reaches("secure", "Stopped")
+        assert world.status("secure")["telemetry"]["eventsApplied"] == 2
+
+
+def test_the_operator_ends_in_order_when_it_is_asked_to(cluster, kafka, tmp_path):
+    with operator_world(cluster, kafka, tmp_path) as world:
+        world.running("left")
+        assert world.operator.terminate() == 0
+        assert "Traceback" not in world.operator.log()
+
+
+def test_probes_and_events_are_there_for_people(world):
+    assert world.operator.get("HEALTH_PORT", "/healthz") == (200, "ok")
+    world.create("told", stop=True)
+    world.reaches("told", "Stopped")
+    selector = "involvedObject.name=told"
+
+    def reasons() -> set[str]:
+        events = world.core.list_namespaced_event(world.namespace, field_selector=selector)
+        return {event.reason for event in events.items}
+
+    eventually(lambda: reasons() == {"Stopped"})
+
+
 def test_unsupported_fields_are_refused_by_name(world):
     world.create("parallel", parallelism=2)
     eventually(lambda: world.condition("parallel", "Accepted") == ("False", "InvalidSpec"))
