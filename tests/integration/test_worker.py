@@ -26,7 +26,8 @@ from loadertask_devstack.kafka import Kafka, topics
 from loadertask_devstack.stack import free_port
 from loadertask_devstack.venue.faults import Fault, FaultKind, FaultRule, Match
 from loadertask_devstack.venue.recordings import committed_recordings
-from loadertask_devstack.venue.server import RunningVenue, VenueSettings, running_venue
+from loadertask_devstack.venue.server import RunningVenue, running_venue
+from loadertask_devstack.venue.state import VenueSettings
 
 pytestmark = pytest.mark.integration
 
@@ -180,7 +181,7 @@ async def test_trouble_in_the_middle_costs_time_and_nothing_else(
 async def test_a_stop_ends_a_load_at_once_and_in_order(task: Task, venue: RunningVenue) -> None:
     slow_klines(venue)
     async with running_worker(task.but(TIME_RANGE=LONG).variables) as worker:
-        await worker.says("loading: Loaded and published")
+        await worker.has_loaded()
         stopped_s = time.monotonic()
         publish(task.kafka, "queue-control", command(Command.STOP, task.queue_id))
         ended = await worker.ended()
@@ -265,7 +266,7 @@ async def test_foreign_messages_in_queue_control_change_nothing(
 async def test_sigterm_commits_and_asks_to_be_tried_again(task: Task, venue: RunningVenue) -> None:
     slow_klines(venue)
     async with running_worker(task.but(TIME_RANGE=LONG).variables) as worker:
-        await worker.says("loading: Loaded and published")
+        await worker.has_loaded()
         begun_s = time.monotonic()
         worker.terminate()
         ended = await worker.ended()

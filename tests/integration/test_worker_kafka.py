@@ -14,7 +14,8 @@ from loadertask_contract.events import EventStatus
 from loadertask_devstack.kafka import Kafka, access, broker, running_kafka, topics
 from loadertask_devstack.kafka.access import AccessRule
 from loadertask_devstack.venue.faults import Fault, FaultKind, FaultRule, Match
-from loadertask_devstack.venue.server import RunningVenue, VenueSettings, running_venue
+from loadertask_devstack.venue.server import RunningVenue, running_venue
+from loadertask_devstack.venue.state import VenueSettings
 
 pytestmark = pytest.mark.integration
 
@@ -85,7 +86,7 @@ async def test_a_broker_that_dies_and_returns_costs_time_and_nothing_else(
     with running_kafka(tmp_path) as kafka:
         task = candle_task(kafka, venue.url, unique("wf-Crash"), "2021-01-01:2021-02-01")
         async with running_worker(task.variables) as worker:
-            await worker.says("loading: Loaded and published")
+            await worker.has_loaded()
             await asyncio.to_thread(broker.kill, tmp_path)
             await asyncio.to_thread(broker.start, tmp_path)
             ended = await worker.ended()
@@ -103,7 +104,7 @@ async def test_a_broker_that_stays_away_ends_the_worker_within_bounds(
     with running_kafka(tmp_path) as kafka:
         task = candle_task(kafka, venue.url, unique("wf-Gone"), LONG)
         async with running_worker(task.but(LOADER_PATIENCE_SECONDS="4").variables) as worker:
-            await worker.says("loading: Loaded and published")
+            await worker.has_loaded()
             await asyncio.to_thread(broker.kill, tmp_path)
             begun_s = time.monotonic()
             if asked == "to terminate":

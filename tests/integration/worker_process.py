@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -50,9 +51,13 @@ class WorkerProcess:
             await self._stderr
         return Ended(exit_code, "".join(self.lines), took_s)
 
-    async def says(self, text: str, timeout_s: float = 30.0) -> None:
-        """Wait until a log line contains ``text``."""
-        await eventually(lambda: any(text in line for line in self.lines), timeout_s)
+    async def says(self, pattern: str, timeout_s: float = 30.0) -> None:
+        """Wait until a log line matches somewhere."""
+        await eventually(lambda: any(re.search(pattern, line) for line in self.lines), timeout_s)
+
+    async def has_loaded(self) -> None:
+        """Wait until it has reported acknowledged records while loading."""
+        await self.says("loading: Loaded and published [1-9]")
 
     async def close(self) -> None:
         with suppress(ProcessLookupError):
