@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 ROW_LENGTH = 12
 
 # JSON's number without sign or exponent: the venue sends neither for prices, volumes and times.
-# The lengths only bound what a broken answer can make us keep.
-_INTEGER = rb"(?:0|[1-9][0-9]{0,18})"
-_DECIMAL = rb"(?:0|[1-9][0-9]{0,38})(?:\.[0-9]{1,38})?"
+# The lengths only bound what a broken answer can make us keep; possessive, since no number can
+# end earlier than its digits do.
+_INTEGER = rb"(?:0|[1-9][0-9]{0,18}+)"
+_DECIMAL = rb"(?:0|[1-9][0-9]{0,38}+)(?:\.[0-9]{1,38}+)?+"
 _TIMES_AND_COUNTS = (0, 6, 8)
 _CELLS = [
     rb"(%s)" % _INTEGER if index in _TIMES_AND_COUNTS else rb'"(%s)"' % _DECIMAL
