@@ -79,6 +79,9 @@ class OperatorProcess:
         assert self._process
         return self._process.pid
 
+    def use_kubeconfig(self, path: Path) -> None:
+        self._environment["KUBECONFIG"] = str(path)
+
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -335,3 +338,28 @@ def operator_world(
             jobs=client.BatchV1Api(api_client),
             core=core,
         )
+
+
+def restricted_kubeconfig(
+    world: World, rights: list[tuple[list[str], list[str], list[str]]], directory: Path
+) -> Path:
+    """The kubeconfig of a service account that has only these rights, in this namespace."""
+    api_client = config.new_client_from_config(str(world.kubeconfig))
+    core, rbac = client.CoreV1Api(api_client), client.RbacAuthorizationV1Api(api_client)
+    name = {"metadata": {"name": "operator"}}
+    core.create_namespaced_service_account(world.namespace, name)
+    rules = [{"apiGroups": g, "resources": r, "verbs": v} for g, r, v in rights]
+    rbac.create_namespaced_role(world.namespace, name | {"rules": rules})
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "operator"}
+    subject = {"kind": "ServiceAccount", "name": "operator", "namespace": world.namespace}
+    rbac.create_namespaced_role_binding(
+        world.namespace, name | {"roleRef": role, "subjects": [subject]}
+    )
+    request = core.create_namespaced_service_account_token(
+        "operator", world.namespace, {"spec": {"expirationSeconds": 3600}}
+    )
+    body = yaml.safe_load(world.kubeconfig.read_text())
+    body["users"] = [{"name": body["users"][0]["name"], "user": {"token": request.status.token}}]
+    path = directory / "restricted.kubeconfig"
+    path.write_text(yaml.safe_dump(body))
+    return path

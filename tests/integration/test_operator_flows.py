@@ -6,7 +6,13 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from tests.integration.operator_process import World, cluster_with_crd, eventually, operator_world
+from tests.integration.operator_process import (
+    World,
+    cluster_with_crd,
+    eventually,
+    operator_world,
+    restricted_kubeconfig,
+)
 
 from loadertask_contract.parsing import parse_environment
 
@@ -267,6 +273,31 @@ def test_over_tls_with_the_platforms_user_and_acls(cluster, kafka, tmp_path):
         world.pod_ends("secure", 0)
         world.reaches("secure", "Stopped")
         assert world.status("secure")["telemetry"]["eventsApplied"] == 2
+
+
+RIGHTS = [
+    (["streamforge.io"], ["loadertasks"], ["get", "list", "watch", "patch", "delete"]),
+    (["streamforge.io"], ["loadertasks/status"], ["patch", "update"]),
+    (["batch"], ["jobs"], ["get", "list", "watch", "create", "patch", "delete"]),
+    ([""], ["pods"], ["get", "list", "watch"]),
+    ([""], ["events"], ["create", "patch"]),
+]
+
+
+def test_the_rights_of_the_chart_in_one_namespace_and_a_token_are_enough(cluster, kafka, tmp_path):
+    with operator_world(cluster, kafka, tmp_path, start=False) as world:
+        world.operator.use_kubeconfig(restricted_kubeconfig(world, RIGHTS, tmp_path))
+        world.operator.start()
+        world.running("modest", ttlSecondsAfterFinished=0, jobTTLSecondsAfterFinished=0)
+        world.patch("modest", {"spec": {"stop": True}})
+        eventually(lambda: world.stops("modest") >= 1)
+        world.say("modest", "interrupted")
+        world.pod_ends("modest", 0)
+        eventually(lambda: world.task("modest") is None)
+        world.running("deleted", stopTimeoutSeconds=1)
+        world.delete("deleted")
+        eventually(lambda: world.task("deleted") is None)
+        assert "forbidden" not in world.operator.log()
 
 
 def test_the_operator_ends_in_order_when_it_is_asked_to(cluster, kafka, tmp_path):

@@ -10,21 +10,26 @@ import sys
 from loadertask_contract.exit_codes import ExitCode
 from loadertask_operator.app import run_operator
 from loadertask_operator.configuration import ConfigurationError, read_configuration
+from loadertask_operator.errors import ApiError, NotFoundError
 from loadertask_operator.logs import configure_logging
+
+logger = logging.getLogger(__name__)
 
 
 def main() -> int:
     """Run the operator; 78 when the configuration cannot be used."""
     try:
         configuration = read_configuration(os.environ)
+        configure_logging(configuration.log_level_number, configuration.log_format)
+        asyncio.run(run_operator(configuration))
     except ConfigurationError as error:
         sys.stderr.writelines(f"configuration: {problem}\n" for problem in error.problems)
         return ExitCode.BAD_CONFIGURATION
-    configure_logging(configuration.log_level_number, configuration.log_format)
-    try:
-        asyncio.run(run_operator(configuration))
-    except Exception:
-        logging.getLogger(__name__).exception("the operator ends")
+    except NotFoundError as error:
+        logger.error("LoaderTasks cannot be listed, is the CRD installed? %s", error)  # noqa: TRY400
+        return 1
+    except ApiError as error:
+        logger.error("the API server does not do what the operator needs: %s", error)  # noqa: TRY400
         return 1
     return 0
 

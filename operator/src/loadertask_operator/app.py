@@ -12,6 +12,7 @@ from typing import Any
 
 from loadertask_operator.cluster import Cluster, load_access
 from loadertask_operator.configuration import Configuration
+from loadertask_operator.errors import ApiError
 from loadertask_operator.handlers import build_registry, watch
 from loadertask_operator.health import serve
 from loadertask_operator.inbox import Inbox
@@ -39,7 +40,7 @@ class Operator:
         self._cluster = cluster
         self._metrics = Metrics()
         self._store = Store()
-        self._queue: Workqueue[TaskKey] = Workqueue(self._reconcile)
+        self._queue: Workqueue[TaskKey] = Workqueue(self._reconcile, expected=(ApiError,))
         self._inbox = Inbox(self._store, self._metrics, self._queue.add)
         arguments = client_arguments(configuration)
         self._commands = CommandSender(arguments, configuration.queue_control_topic, self._metrics)

@@ -16,6 +16,7 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from loadertask_operator import names
+from loadertask_operator.configuration import ConfigurationError
 from loadertask_operator.errors import ApiError, UnavailableError, api_error
 from loadertask_operator.observed import JobState, PodState, parse_job, parse_pod
 from loadertask_operator.plan import Notice, Propagation
@@ -34,14 +35,22 @@ async def load_access() -> client.ApiClient:
     """The client of the cluster we run in, else of the kubeconfig.
 
     Raises:
-        kubernetes.aio.config.ConfigException: there is neither.
+        ConfigurationError: there is neither.
 
     """
     try:
         config.load_incluster_config()  # type: ignore[no-untyped-call]
     except config.ConfigException:
-        await config.load_kube_config(persist_config=False)  # type: ignore[no-untyped-call]
+        await _load_kubeconfig()
     return client.ApiClient()
+
+
+async def _load_kubeconfig() -> None:
+    try:
+        await config.load_kube_config(persist_config=False)  # type: ignore[no-untyped-call]
+    except config.ConfigException as error:
+        problem = f"KUBECONFIG: this is no pod of a cluster, and no kubeconfig is usable: {error}"
+        raise ConfigurationError((problem,)) from error
 
 
 class Cluster:

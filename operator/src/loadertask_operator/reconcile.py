@@ -1,71 +1,30 @@
 """Bring one task one step further: gather what is seen, decide, apply the plan.
 
-The intent is stored before it is acted on, so that a crash between any two lines is repaired by
-the next run. It talks to the API and to Kafka only through the protocols below.
+It talks to the API server and to Kafka only through ``ports``.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Any, Protocol
+from datetime import datetime
 
 from loadertask_operator.conditions import is_terminal
 from loadertask_operator.configuration import Configuration
 from loadertask_operator.decide import decide
-from loadertask_operator.errors import ConflictError, NotFoundError, RefusedError
+from loadertask_operator.effects import Effects
+from loadertask_operator.errors import ConflictError, NotFoundError
 from loadertask_operator.inbox import Inbox
 from loadertask_operator.manifests.environment import environment_of, next_attempt
-from loadertask_operator.manifests.job import render_job
 from loadertask_operator.metrics import Metrics
 from loadertask_operator.observed import JobState, Observed
-from loadertask_operator.plan import Notice, Plan, Propagation
+from loadertask_operator.ports import Api, StopSender
 from loadertask_operator.schema import LoaderTask, TaskKey
 from loadertask_operator.situation import Rules
-from loadertask_operator.status import CurrentAttempt, Status
+from loadertask_operator.status import CurrentAttempt
 from loadertask_operator.store import Store
-from loadertask_operator.writes import WriteBudget
 
 logger = logging.getLogger(__name__)
-
-
-class Api(Protocol):
-    """What a reconcile asks of the API server; all raise ``errors.ApiError``."""
-
-    async def get_task(self, key: TaskKey) -> LoaderTask:
-        """The live object."""
-
-    async def put_status(self, task: LoaderTask, status: Status) -> LoaderTask:
-        """Replace the status; a ConflictError when the object has changed."""
-
-    async def set_finalizer(self, task: LoaderTask, *, present: bool) -> LoaderTask:
-        """Add or remove our finalizer."""
-
-    async def delete_task(self, task: LoaderTask) -> None:
-        """Delete this very object."""
-
-    async def get_job(self, namespace: str, name: str) -> JobState:
-        """The live Job."""
-
-    async def create_job(self, manifest: dict[str, Any]) -> JobState:
-        """Create a Job; a ConflictError when the name is taken."""
-
-    async def set_job_ttl(self, job: JobState, ttl_s: int) -> JobState:
-        """Let the cluster delete an ended Job."""
-
-    async def delete_job(self, job: JobState, propagation: Propagation) -> None:
-        """Delete this very Job."""
-
-    async def post_event(self, task: LoaderTask, notice: Notice) -> None:
-        """Tell people, as a Kubernetes Event; failures are only logged."""
-
-
-class StopSender(Protocol):
-    """Sends stop commands in the background; never blocks, never raises."""
-
-    def request_stop(self, queue_id: str) -> None:
-        """Have a stop command sent."""
 
 
 class Reconciler:
@@ -84,13 +43,10 @@ class Reconciler:
         self._api = api
         self._store = store
         self._inbox = inbox
-        self._stop_sender = stop_sender
         self._configuration = configuration
-        self._metrics = metrics
         self._clock = clock
+        self._effects = Effects(api, store, inbox, stop_sender, configuration, metrics, clock)
         self._rules = Rules(grace=configuration.grace)
-        self._budget = WriteBudget(configuration.status_write_s)
-        self._refusals: dict[TaskKey, tuple[str, datetime]] = {}
         # Nothing is known of the broker yet, but that nothing has been read.
         self._is_listening: bool | None = None
         self._listening_since = clock()
@@ -107,23 +63,21 @@ class Reconciler:
         """Do what is to be done now; the seconds until time alone may change that."""
         task = self._store.task(key)
         if task is None:
-            self._forget(key)
+            self._effects.forget(key)
             return None
         try:
             observed = await self._gather(task)
             plan = decide(observed, self._rules, self._clock())
-            return await self._apply(observed, plan)
+            return await self._effects.apply(observed, plan)
         except NotFoundError:
             return await self._refresh(task)
         except ConflictError as error:
             logger.info("outdated view: %s", error.message, extra={"task": str(key)})
             return await self._refresh(task)
 
-    # gather
-
     async def _gather(self, task: LoaderTask) -> Observed:
         attempt = task.status.current_attempt
-        refusal = self._current_refusal(task.key)
+        refusal = self._effects.refusal(task.key)
         return Observed(
             task=task,
             job=await self._find_job(task, attempt) if attempt else None,
@@ -160,147 +114,13 @@ class Reconciler:
             return (f"spec: {error}",)
         return ()
 
-    def _current_refusal(self, key: TaskKey) -> str | None:
-        message, until = self._refusals.get(key, ("", None))
-        if until is None or self._clock() >= until:
-            return None
-        return message
-
-    # apply, in the order of the plan's fields
-
-    async def _apply(self, observed: Observed, plan: Plan) -> float | None:
-        task = observed.task
-        if plan.needs_finalizer and not task.has_finalizer and task.deletion_time is None:
-            task = await self._set_finalizer(task, present=True)
-        task, wait_s = await self._store_status(task, plan, observed)
-        if plan.send_stop:
-            self._stop_sender.request_stop(task.queue_id)
-        waits_s = [wait_s, self._seconds_until(plan.recheck_at)]
-        if plan.create:
-            waits_s.append(await self._create_job(task, plan.create))
-        await self._clean_up(task, observed, plan)
-        return min((wait for wait in waits_s if wait is not None), default=None)
-
-    async def _store_status(
-        self, task: LoaderTask, plan: Plan, observed: Observed
-    ) -> tuple[LoaderTask, float | None]:
-        """Write the status if it is new and due; settle its events once it is stored."""
-        key, before = task.key, task.status
-        if plan.status != before:
-            wait_s = self._budget.seconds_to_wait(key, before, plan.status, observed.events)
-            if wait_s > 0:
-                return task, wait_s
-            task = await self._write_status(task, plan)
-            self._count_events(before, plan.status, observed)
-        self._inbox.settle(key, observed.events)
-        return task, None
-
-    async def _write_status(self, task: LoaderTask, plan: Plan) -> LoaderTask:
-        try:
-            written = await self._api.put_status(task, plan.status)
-        except RefusedError:
-            # A status that the schema refuses will be refused again: its events must not hold
-            # back the offsets of all others.
-            self._inbox.drop(task.key)
-            raise
-        self._store.remember_task(written)
-        self._budget.note_write(task.key)
-        self._metrics.status_writes.inc()
-        if plan.status.phase != task.status.phase:
-            attempt = plan.status.current_attempt
-            logger.info(
-                "%s: %s %s",
-                plan.status.phase,
-                plan.status.reason,
-                plan.status.message,
-                extra={"task": str(task.key), "attempt": attempt.number if attempt else 0},
-            )
-        return written
-
-    async def _create_job(self, task: LoaderTask, attempt: CurrentAttempt) -> float | None:
-        """Create the Job if the live object still wants it; a Job of that name may be ours."""
-        live = await self._api.get_task(task.key)
-        self._store.remember_task(live)
-        wants_it = live.uid == task.uid and live.deletion_time is None
-        if not wants_it or is_terminal(live.status) or live.status.current_attempt != attempt:
-            return 0
-        try:
-            job = await self._api.create_job(render_job(live, self._configuration, attempt))
-        except ConflictError:
-            # Ours is adopted, another's becomes a NameConflict, by the next look.
-            return 0
-        except RefusedError as error:
-            return self._note_refusal(task, error)
-        self._refusals.pop(task.key, None)
-        self._store.remember_job(job)
-        self._metrics.submit_latency.observe((self._clock() - task.creation_time).total_seconds())
-        return 0
-
-    def _note_refusal(self, task: LoaderTask, error: RefusedError) -> float:
-        until = self._clock() + timedelta(seconds=self._configuration.resync_s)
-        self._refusals[task.key] = (error.message, until)
-        self._budget.forget(task.key)
-        # First the refusal is told, then, when it has expired, the Job is tried again.
-        return 0
-
-    async def _clean_up(self, task: LoaderTask, observed: Observed, plan: Plan) -> None:
-        job = observed.own_job
-        if plan.delete_job and job:
-            await self._delete_job(job, plan.delete_job)
-        if plan.job_ttl_s is not None and job:
-            await self._set_job_ttl(job, plan.job_ttl_s)
-        for notice in plan.notices:
-            await self._api.post_event(task, notice)
-        if not plan.needs_finalizer and task.has_finalizer:
-            task = await self._set_finalizer(task, present=False)
-        if plan.delete_task:
-            await self._api.delete_task(task)
-
-    async def _delete_job(self, job: JobState, propagation: Propagation) -> None:
-        try:
-            await self._api.delete_job(job, propagation)
-        except NotFoundError:
-            self._store.forget_job(job.namespace, job.name, job.uid)
-
-    async def _set_job_ttl(self, job: JobState, ttl_s: int) -> None:
-        try:
-            self._store.remember_job(await self._api.set_job_ttl(job, ttl_s))
-        except NotFoundError:
-            self._store.forget_job(job.namespace, job.name, job.uid)
-
-    async def _set_finalizer(self, task: LoaderTask, *, present: bool) -> LoaderTask:
-        changed = await self._api.set_finalizer(task, present=present)
-        if present or changed.deletion_time is None:
-            self._store.remember_task(changed)
-        return changed
-
     async def _refresh(self, task: LoaderTask) -> float | None:
         """Our view was outdated: look at the object itself."""
         try:
             live = await self._api.get_task(task.key)
         except NotFoundError:
             self._store.forget_task(task.key, task.uid)
-            self._forget(task.key)
+            self._effects.forget(task.key)
             return None
         self._store.remember_task(live)
         return 0
-
-    def _forget(self, key: TaskKey) -> None:
-        self._inbox.drop(key)
-        self._budget.forget(key)
-        self._refusals.pop(key, None)
-
-    def _seconds_until(self, moment: datetime | None) -> float | None:
-        return None if moment is None else max(0.0, (moment - self._clock()).total_seconds())
-
-    def _count_events(self, before: Status, after: Status, observed: Observed) -> None:
-        applied = _applied(after) - _applied(before)
-        if applied > 0:
-            self._metrics.events_applied.inc(applied)
-        if observed.events and before.phase != after.phase:
-            delay_s = (self._clock() - observed.events[-1].time).total_seconds()
-            self._metrics.event_to_status.observe(max(delay_s, 0))
-
-
-def _applied(status: Status) -> int:
-    return status.telemetry.events_applied if status.telemetry else 0

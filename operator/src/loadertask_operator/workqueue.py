@@ -27,11 +27,13 @@ class Workqueue(Generic[Key]):
         workers: int = 16,
         retry_initial_s: float = 0.2,
         retry_max_s: float = 30.0,
+        expected: tuple[type[Exception], ...] = (),
     ) -> None:
         self._work = work
         self._workers = workers
         self._retry_initial_s = retry_initial_s
         self._retry_max_s = retry_max_s
+        self._expected = expected
         self._ready: asyncio.Queue[Key] = asyncio.Queue()
         self._waiting: set[Key] = set()
         self._active: set[Key] = set()
@@ -86,10 +88,16 @@ class Workqueue(Generic[Key]):
     async def _run_once(self, key: Key) -> None:
         try:
             delay_s = await self._work(key)
-        except Exception:
+        except Exception as error:
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             delay_s = min(self._retry_initial_s * 2 ** min(failures - 1, 20), self._retry_max_s)
-            logger.exception("failed, tried again in %.1f s", delay_s, extra={"task": str(key)})
+            logger.error(  # noqa: TRY400 - the traceback of an expected error says nothing
+                "failed, tried again in %.1f s: %s",
+                delay_s,
+                error,
+                extra={"task": str(key)},
+                exc_info=not isinstance(error, self._expected),
+            )
         else:
             self._failures.pop(key, None)
         if delay_s is not None:

@@ -97,15 +97,22 @@ def test_a_password_is_in_no_message_and_no_repr():
     assert not any("hush" in p for p in problems(KAFKA_PASSWORD="hush"))
 
 
-def test_the_program_ends_with_78_and_without_a_traceback():
+@pytest.mark.parametrize(
+    ("variables", "lines"),
+    [
+        ({"LOG_LEVEL": "loud"}, 2),
+        (MINIMAL | {"KUBECONFIG": "/there/is/none", "HEALTH_PORT": "0", "METRICS_PORT": "0"}, 2),
+    ],
+)
+def test_the_program_ends_with_78_and_without_a_traceback(variables, lines):
     ended = subprocess.run(
         [sys.executable, "-m", "loadertask_operator"],
-        env={"PATH": os.environ["PATH"], "LOG_LEVEL": "loud"},
+        env={"PATH": os.environ["PATH"], **variables},
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
     assert ended.returncode == 78
-    assert len(ended.stderr.splitlines()) == 2
+    assert len(ended.stderr.splitlines()) == lines, ended.stderr
     assert "Traceback" not in ended.stderr

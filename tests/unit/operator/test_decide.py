@@ -261,6 +261,8 @@ def test_no_second_worker_starts_while_the_first_job_may_run():
     plan = decide(Observed(make_task(failed.status), job=JOBS["active"]), RULES, after(400))
     assert plan.create is None
     assert plan.delete_job is Propagation.FOREGROUND
+    # Its end wakes us: looking again and again meanwhile would keep a core busy.
+    assert plan.recheck_at is None
 
 
 def test_a_ban_holds_back_the_retry():

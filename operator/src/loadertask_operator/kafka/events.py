@@ -67,8 +67,10 @@ class EventsConsumer:
             try:
                 await self._session()
             except* (KafkaError, OSError, TimeoutError, TopicMissingError) as group:
-                reason = _first(group)
-                logger.warning("queue-events cannot be read: %s", reason)
+                logger.warning("%s cannot be read: %s", self._topic, _first(group))
+            except* Exception:
+                # aiokafka lets errors of its own parsing through; the next session may do better.
+                logger.exception("%s cannot be read", self._topic)
             self._set_reachable(False)
             # A session that lasted is no reason to wait long before the next.
             lasted_s = asyncio.get_running_loop().time() - begun_s

@@ -127,7 +127,8 @@ def _retrying_plan(situation: Situation, message: str, due: datetime) -> Plan:
         ),
         delete_job=Propagation.FOREGROUND if must_delete else None,
         needs_finalizer=situation.observed.task.has_finalizer,
-        recheck_at=due,
+        # When it is due already, the end of the old Job brings the next look.
+        recheck_at=due if due > situation.now else None,
     )
 
 
