@@ -87,7 +87,11 @@ def shell_variables(stack: Stack) -> dict[str, str]:
     if cluster is None:
         raise DevstackError("no cluster runs for this checkout", "start it with: make up")
     programs = Path(clients.client_program("kubectl")).parent
-    return {"KUBECONFIG": str(cluster.kubeconfig), "PATH": f"{programs}:$PATH"}
+    return {
+        "KUBECONFIG": str(cluster.kubeconfig),
+        "PATH": f"{programs}:$PATH",
+        "NO_PROXY": f"{stack.node_address},$NO_PROXY",
+    }
 
 
 def diagnosis(stack: Stack) -> str:
