@@ -47,14 +47,16 @@ check: setup ## what needs no running system: format, lint, types, imports, lock
 unit: setup ## the tests that need nothing but Python
 	$(BIN)/pytest tests/unit
 
-test: setup ## all tests: unit, integration (real Kafka, real API server), e2e (real pods)
+prepare: setup ## build and fetch what is kept between runs: the long part, once per machine
 	@$(DEVSTACK) prepare
+
+test: prepare ## all tests: unit, integration (real Kafka, real API server), e2e (real pods)
 	$(BIN)/pytest tests
 
-bench: setup ## the figures of the README, measured here and printed as tables
-	@$(DEVSTACK) prepare
+bench: prepare ## the figures of the README, measured here and printed as tables
 	$(BIN)/python tests/bench/bench_worker.py
 	$(BIN)/python tests/bench/bench_operator.py
+	$(BIN)/python tests/bench/bench_first_sight.py
 
 locks: setup ## renew the hashed requirement files
 	PATH="$(CURDIR)/$(BIN):$$PATH" locks/compile --upgrade
@@ -62,4 +64,4 @@ locks: setup ## renew the hashed requirement files
 clean: down ## remove .venv and the caches of the tools in this checkout
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup try demo up down logs check unit test bench locks clean
+.PHONY: help setup try demo up down logs check unit prepare test bench locks clean
