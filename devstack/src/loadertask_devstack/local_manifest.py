@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
+from loadertask_contract.environment import WorkerEnvironment
 from loadertask_devstack.errors import DevstackError
 from loadertask_operator import names
 from loadertask_operator.configuration import read_configuration
@@ -24,6 +25,8 @@ from loadertask_operator.schema import LoaderTask, parse_task
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from pydantic_core import ErrorDetails
 
     from loadertask_devstack.kafka import Kafka
 
@@ -78,8 +81,10 @@ def local_attempt(task: LoaderTask, kafka: Kafka, venue_url: str) -> LocalAttemp
     try:
         job = render_job(task, configuration, next_attempt(task))
     except ValidationError as error:
-        problems = (f"{each['loc'][0]}: {each['msg']}" for each in error.errors())
-        raise DevstackError("; ".join(problems), "correct the field of the manifest") from None
+        raise DevstackError(
+            "; ".join(_problem(each) for each in error.errors()),
+            "correct the field of the manifest that becomes this variable",
+        ) from None
     return LocalAttempt(task, _environment(job, kafka))
 
 
@@ -95,6 +100,13 @@ def _as_stored(path: Path, content: dict[str, Any]) -> dict[str, Any]:
         "creationTimestamp": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return {**content, "metadata": {**metadata, **added}}
+
+
+def _problem(error: ErrorDetails) -> str:
+    """The variable of the worker, for the manifest's field has another name in the model."""
+    field = WorkerEnvironment.model_fields.get(str(error["loc"][0]))
+    variable = field.alias if field else error["loc"][0]
+    return f"{variable}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _environment(job: dict[str, Any], kafka: Kafka) -> dict[str, str]:

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import yaml
+
+from loadertask_contract.parsing import parse_environment
+from loadertask_devstack.errors import DevstackError
+from loadertask_devstack.local_manifest import local_attempt, read_manifest
+
+if TYPE_CHECKING:
+    from loadertask_devstack.kafka import Kafka
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "01-candles.yaml"
+
+
+class BrokerOfThisMachine:
+    """What a manifest needs to know of a broker."""
+
+    secure = "127.0.0.1:9093"
+    ca_path = Path("/here/ca.crt")
+
+    def password(self, user: str) -> str:
+        return f"password of {user}"
+
+
+KAFKA = cast("Kafka", BrokerOfThisMachine())
+
+
+def manifest(path: Path, **spec: Any) -> Path:
+    content = yaml.safe_load(EXAMPLE.read_text())
+    content["spec"] |= spec
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_the_example_becomes_an_environment_that_the_worker_accepts() -> None:
+    task = read_manifest(EXAMPLE)
+    attempt = local_attempt(task, KAFKA, "http://127.0.0.1:8080")
+    parsed = parse_environment(attempt.environment, datetime.now(UTC))
+    assert parsed.warnings == ()
+    assert parsed.environment.symbol == "BTCUSDT"
+    assert parsed.environment.ca_path == "/here/ca.crt"
+    assert attempt.environment["KAFKA_PASSWORD_PRODUCER"] == "password of loader"
+    assert parsed.environment.kafka_topic == task.topic
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{", "is not YAML"),
+        ("- a list", "apiVersion is None"),
+        ("apiVersion: v1\nkind: Pod", "write 'apiVersion: streamforge.io/v1alpha1'"),
+        ("apiVersion: streamforge.io/v1alpha1\nkind: Loader", "write 'kind: LoaderTask'"),
+        ("apiVersion: streamforge.io/v1alpha1\nkind: LoaderTask", "metadata.name is missing"),
+    ],
+)
+def test_what_is_no_loadertask_is_refused_in_words(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    path = tmp_path / "manifest.yaml"
+    path.write_text(text)
+    with pytest.raises(DevstackError, match=complaint):
+        read_manifest(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DevstackError, match=r"there is no file .*nowhere\.yaml"):
+        read_manifest(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [
+        ({"symbol": "btcusdt"}, "SYMBOL: .*capitals and digits"),
+        ({"type": "api_candles_9m"}, "spec.type: '9m' is not an interval"),
+        ({"timeRange": "2020-01-02:2020-01-01"}, "spec.timeRange: .*must be before END"),
+        ({"worker": {"env": [{"name": "X", "valueFrom": {"fieldRef": {}}}]}}, "only a cluster has"),
+    ],
+)
+def test_a_mistake_in_the_spec_names_the_field(
+    tmp_path: Path, spec: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(DevstackError, match=complaint):
+        local_attempt(read_manifest(manifest(tmp_path / "m.yaml", **spec)), KAFKA, "http://v:1")
