@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.e2e.cluster_client import condition, wait_until
-from tests.sources import COMMITTED_RANGE, recorded_day
+from tests.sources import CHECKOUT, COMMITTED_RANGE, recorded_day
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.e2e.conftest import Bench
 
+EXAMPLES = CHECKOUT / "examples"
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
@@ -53,6 +56,17 @@ def test_a_recorded_day_arrives_digit_for_digit(bench: Bench) -> None:
     assert status["recordsWritten"] == 1440
     assert status["phase"] == "Succeeded"
     assert condition(bench.kubectl.task("day"), "Complete")["reason"] == "LoadFinished"
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_example_runs_to_its_end(bench: Bench, example: Path) -> None:
+    bench.kubectl("apply", f"--filename={example}")
+    bench.kubectl("wait", "lt", "--all", "--for=condition=Complete", "--timeout=90s")
+    (task,) = bench.kubectl.get("lt")["items"]
+    status = task["status"]
+    assert condition(task, "Complete")["reason"] == "LoadFinished"
+    assert status["recordsWritten"] == len(bench.records(status["topic"])) > 0
+    assert status["progress"]["percent"] == 100
 
 
 def test_kubectl_get_shows_the_load_while_it_runs_and_after(bench: Bench) -> None:

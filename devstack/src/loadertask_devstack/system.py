@@ -6,6 +6,7 @@ Each part is started by its own module; here is what they need of each other.
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,11 +75,12 @@ def start(stack: Stack, progress: Progress) -> System:
 
 
 def stop(stack: Stack, progress: Progress) -> None:
-    """Stop every part of the stack, in the order that leaves nothing behind."""
+    """Stop every part of the stack and remove its state; what is built and fetched is kept."""
     progress(f"stopping {stack.name}")
     clusters.stop(stack)
     venue.stop(stack.directory)
     kafka_broker.stop(stack.directory)
+    shutil.rmtree(stack.directory, ignore_errors=True)
 
 
 def shell_variables(stack: Stack) -> dict[str, str]:
