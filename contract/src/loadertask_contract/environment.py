@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from loadertask_contract.addresses import parse_http_url, parse_servers, parse_ws_url
 from loadertask_contract.intervals import Interval, parse_interval
 from loadertask_contract.task_types import LoadType, parse_load_type
 from loadertask_contract.time_range import TimeRange, parse_time_range
@@ -92,9 +93,9 @@ def _bool(text: str) -> bool:
 def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is not an RFC 3339 date-time") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 QueueId = Annotated[str, AfterValidator(parse_queue_id)]
@@ -103,12 +104,9 @@ Symbol = Annotated[
     str, _matching(r"[A-Z0-9]{2,24}", "a symbol of the venue: 2-24 capitals and digits (BTCUSDT)")
 ]
 ProducerId = Annotated[str, _matching(r"[!-~]{1,249}", "a producer id: 1-249 printable characters")]
-Servers = Annotated[
-    str,
-    _matching(r"[^\s,:]+:\d{1,5}(,\s*[^\s,:]+:\d{1,5})*", "a list of brokers: host:port,host:port"),
-]
-HttpUrl = Annotated[str, _matching(r"https?://[^\s/?#]+[^\s?#]*", "an http:// or https:// address")]
-WsUrl = Annotated[str, _matching(r"wss?://[^\s/?#]+[^\s?#]*", "a ws:// or wss:// address")]
+Servers = Annotated[str, AfterValidator(parse_servers)]
+HttpUrl = Annotated[str, AfterValidator(parse_http_url)]
+WsUrl = Annotated[str, AfterValidator(parse_ws_url)]
 Flag = Annotated[bool, _parsed(_bool)]
 
 

@@ -94,7 +94,7 @@ def encode_event(event: Event) -> EncodedMessage:
     """The bytes of an event; its key is the queue id, so that a queue keeps its order."""
     payload = event.payload.model_dump(mode="json")
     values = event.progress.model_dump(by_alias=True, exclude_none=True)
-    headers = tuple((name, _header_text(value).encode()) for name, value in values.items())
+    headers = tuple((name, _header_bytes(value)) for name, value in values.items())
     return EncodedMessage((event.payload.queue_id or "").encode(), _json(payload), headers)
 
 
@@ -134,11 +134,10 @@ def _parse_headers(headers: Headers) -> Progress:
                 texts.pop(str(problem["loc"][0]), None)
 
 
-def _header_text(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    return str(value)
+def _header_bytes(value: object) -> bytes:
+    text = value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
+    return text.encode(errors="replace")
 
 
 def _json(body: dict[str, Any]) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")

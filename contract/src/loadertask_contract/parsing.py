@@ -9,7 +9,12 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from loadertask_contract.environment import ALIASES, SECRET_VARIABLES, WorkerEnvironment
+from loadertask_contract.environment import (
+    ALIASES,
+    SECRET_VARIABLES,
+    VARIABLES,
+    WorkerEnvironment,
+)
 from loadertask_contract.intervals import Interval
 from loadertask_contract.task_types import LoadType, parse_load_type
 from loadertask_contract.time_range import TimeRange, parse_time_range
@@ -72,7 +77,9 @@ def parse_environment(variables: Mapping[str, str], now: datetime) -> ParsedEnvi
 
 
 def _without_aliases(variables: Mapping[str, str]) -> dict[str, str]:
-    given = {name: value.strip() for name, value in variables.items() if value.strip()}
+    # Ours alone: the model knows its fields by other names too, which are no variables.
+    texts = {name: variables.get(name, "").strip() for name in VARIABLES}
+    given = {name: text for name, text in texts.items() if text}
     for alias, variable in ALIASES.items():
         if alias in given:
             given.setdefault(variable, given[alias])

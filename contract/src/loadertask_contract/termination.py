@@ -31,7 +31,7 @@ def encode_termination(event: Event) -> bytes:
     body["message"] = body["message"][:_MAX_MESSAGE_CHARACTERS]
     extra = event.progress.model_dump(mode="json", include={"reason", "banned_until"})
     body.update({name: value for name, value in extra.items() if value is not None})
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def parse_termination(text: str) -> TerminationMessage:

@@ -88,6 +88,25 @@ def test_all_problems_are_reported_at_once_each_with_its_variable() -> None:
         ("KAFKA_TOPIC", "..", "is not a topic name"),
         ("TELEMETRY_PRODUCER_ID", "two words", "is not a producer id"),
         ("KAFKA_BOOTSTRAP_SERVERS", "kafka", "is not a list of brokers"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:99999", "port 99999 is not from 1 to 65535"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka:9093,other:0", "port 0 is not from 1 to 65535"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "a..b:9093", "'a..b' is not the name"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "k" * 64 + ":9093", "is not the name"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka:9093,", "is not a list of brokers"),
+        ("BINANCE_API_URL", "http://h:99999", "port 99999 is not from 1 to 65535"),
+        ("BINANCE_API_URL", "http://h:0", "port 0 is not from 1 to 65535"),
+        ("BINANCE_API_URL", "http://[::1", "is not an http"),
+        ("BINANCE_API_URL", "http://[::x]", "is not an http"),
+        ("BINANCE_API_URL", "http://[:::1]", "is not an IPv6 address"),
+        ("BINANCE_API_URL", "http://h:x", "is not an http"),
+        ("BINANCE_API_URL", "http://a..b", "'a..b' is not the name"),
+        ("BINANCE_API_URL", "http://user@:1", "is not an http"),
+        ("BINANCE_API_URL", "http://user@h:1", "is not an http"),
+        ("BINANCE_API_URL", "http://h?x=1", "is not an http"),
+        ("BINANCE_WS_URL", "wss://h:99999", "port 99999 is not from 1 to 65535"),
+        ("LOADER_ARCHIVE_URL", "https://a..b/x", "'a..b' is not the name"),
+        ("LOADER_CONTROL_SINCE", "0001-01-01T00:00:00+14:00", "is not an RFC 3339"),
+        ("SYMBOL", "\udcff", "capitals and digits"),
         ("KAFKA_SECURITY_PROTOCOL", "TLS", "is not one of PLAINTEXT"),
         ("QUEUE_CONTROL_TOPIC", "a b", "is not a topic name"),
         ("QUEUE_EVENTS_TOPIC", "a b", "is not a topic name"),
@@ -114,6 +133,27 @@ def test_a_bad_value_is_named_with_its_variable(variable: str, value: str, compl
     problems = problems_of(MINIMAL | {variable: value})
     assert list(problems) == [variable]
     assert complaint in problems[variable]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka-bootstrap.kafka:9093, 10.0.0.1:1,b_2.x.:65535"),
+        ("BINANCE_API_URL", "http://127.0.0.1:8080"),
+        ("BINANCE_API_URL", "http://[::1]:8080/a/b"),
+        ("BINANCE_API_URL", "https://api.binance.com/"),
+        ("BINANCE_WS_URL", "wss://stream.binance.com:9443/ws"),
+        ("LOADER_ARCHIVE_URL", "https://data.binance.vision"),
+    ],
+)
+def test_an_address_that_can_be_dialled_is_taken_as_it_is(variable: str, value: str) -> None:
+    environment = parse_environment(MINIMAL | {variable: value}, NOW).environment
+    assert value in environment.model_dump(by_alias=True).values()
+
+
+def test_the_name_of_a_field_is_no_variable() -> None:
+    environment = parse_environment(MINIMAL | {"debug": "perhaps", "symbol": "X"}, NOW).environment
+    assert (environment.debug, environment.symbol) == (False, "BTCUSDT")
 
 
 @pytest.mark.parametrize(

@@ -232,3 +232,15 @@ def test_a_termination_message_fits_what_the_kubelet_keeps(message: str) -> None
 def test_what_a_crash_leaves_is_no_termination_message(text: str) -> None:
     with pytest.raises(UnreadableMessageError):
         parse_termination(text)
+
+
+def test_what_is_no_text_is_replaced_and_ends_nothing() -> None:
+    event = Event(
+        payload(EventStatus.ERROR, "x", 0).model_copy(update={"message": "bad \ud800 text"}),
+        Progress(done=1).model_copy(update={"reason": "\ud800"}),
+    )
+    message = encode_event(event)
+    assert parse_event(message.value, message.headers).payload.message == "bad ? text"
+    assert dict(message.headers)["reason"] == b"?"
+    terminated = parse_termination(encode_termination(event).decode())
+    assert (terminated.payload.message, terminated.reason) == ("bad ? text", "?")
