@@ -11,6 +11,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+
 from loadertask_contract.events import Event, EventStatus, parse_event
 from loadertask_devstack.kafka import Kafka, topics
 from loadertask_devstack.kafka.topics import Record
@@ -100,6 +108,15 @@ async def eventually(condition: Callable[[], object], timeout_s: float = 30.0) -
         # The conditions are of other processes, which set no event of ours.
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)
+
+
+async def set_topic(kafka: Kafka, topic: str, setting: str, value: int) -> None:
+    """Change a setting of a topic while it is in use."""
+    change = ConfigEntry(setting, str(value), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[change])
+    admin = AdminClient({"bootstrap.servers": kafka.plain})
+    (altered,) = admin.incremental_alter_configs([resource]).values()
+    await asyncio.to_thread(altered.result, 10)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadertask_worker.patience import Patience
+from loadertask_worker.patience import Patience, answer_bound_s
 
 
 def test_without_patience_the_first_failure_is_the_last() -> None:
@@ -37,3 +37,7 @@ def test_time_lost_never_exceeds_the_limit_by_more_than_the_last_try(
         assert delay_s >= 0
         lost_s += delay_s
         assert lost_s <= limit_s * 1.001
+
+
+def test_without_patience_an_answer_still_has_the_time_to_come() -> None:
+    assert [answer_bound_s(patience_s) for patience_s in (0, 0.5, 1, 60)] == [1, 1, 1, 60]

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 5.0
+_SHORTEST_BOUND_S = 1.0
+
+
+def answer_bound_s(patience_s: float) -> float:
+    """How long one answer may take: without any patience, still as long as a healthy one does."""
+    return max(patience_s, _SHORTEST_BOUND_S)
 
 
 @dataclass(slots=True)

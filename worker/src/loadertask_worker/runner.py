@@ -22,7 +22,12 @@ from loadertask_contract.parsing import (
 )
 from loadertask_contract.time_range import epoch_ms, from_epoch_ms
 from loadertask_worker import lifecycle
-from loadertask_worker.errors import ConfigurationError, DeliveryUnknownError, LoadError
+from loadertask_worker.errors import (
+    ConfigurationError,
+    DeliveryUnknownError,
+    LoadError,
+    SinkError,
+)
 from loadertask_worker.kafka.contact import broker_connection
 from loadertask_worker.kafka.control import ControlListener
 from loadertask_worker.kafka.records import RecordPublisher
@@ -99,7 +104,7 @@ class Attempt:
         if self._state.final:
             write_last_words(self._state.final)
         if not await self._is_reported():
-            log.warning("Kafka did not take the last event within %.0f s", _LAST_EVENT_S)
+            log.warning("Kafka has not taken the last event; the termination log holds it")
         await asyncio.gather(*(client.close() for client in self._clients))
         return int(self._state.exit_code or 0)
 
@@ -126,7 +131,7 @@ class Attempt:
     async def _connect(self) -> tuple[RecordPublisher, ControlListener]:
         environment, access, patience_s = self._environment, self._access, self._patience_s
         async with broker_connection(access, patience_s) as broker:
-            ensure = partial(ensure_topic, broker, access)
+            ensure = partial(ensure_topic, broker)
             await ensure("QUEUE_EVENTS_TOPIC", environment.queue_events_topic, partitions=1)
             await self._events.start(patience_s)
             await ensure("QUEUE_CONTROL_TOPIC", environment.queue_control_topic, partitions=1)
@@ -198,10 +203,16 @@ class Attempt:
             first = first.exceptions[0]
         if not isinstance(first, LoadError):
             log.error("a bug in the loader", exc_info=first)
+        if isinstance(first, SinkError):
+            self._stop.set()  # it has used up the patience with Kafka
         self._give(lifecycle.LoadFailed(first))
 
     async def _is_reported(self) -> bool:
+        """Whether Kafka has the last event: waited for with patience, shortly once asked to end."""
         try:
+            sent = self._events.wait_until_sent(self._patience_s)
+            if await until_stop(sent, self._stop):
+                return True
             return await self._events.wait_until_sent(_LAST_EVENT_S)
         except ConfigurationError as error:
             log.warning("%s", error)
@@ -217,7 +228,11 @@ class Attempt:
     def _obey_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, self._give, lifecycle.Terminated())
+            loop.add_signal_handler(name, self._terminate)
+
+    def _terminate(self) -> None:
+        self._give(lifecycle.Terminated())
+        self._stop.set()  # also where the life is over and only its last event waits
 
     @property
     def _patience_s(self) -> float:

@@ -11,7 +11,7 @@ import logging
 import random
 import ssl
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.conn import create_conn
@@ -25,7 +25,7 @@ from aiokafka.errors import (
 
 from loadertask_worker.errors import ConfigurationError, SinkUnavailableError
 from loadertask_worker.kafka.security import SASL_MECHANISM
-from loadertask_worker.patience import Patience
+from loadertask_worker.patience import Patience, answer_bound_s
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,10 +35,42 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CONNECT_S = 10.0
+_PAUSE_AFTER_BREAK_S = 0.2
+
+
+class BrokerConnection:
+    """A connection to a broker, made anew when it breaks."""
+
+    def __init__(self, access: KafkaAccess, patience_s: float, connection: Any) -> None:
+        self.access, self.patience_s = access, patience_s
+        self._connection = connection
+
+    async def ask(self, request: Any) -> Any:
+        """The answer to a request that may safely be sent twice; the caller bounds the wait.
+
+        Raises:
+            LoadError: the connection broke and no other could be made, as `broker_connection`.
+
+        """
+        while True:
+            try:
+                return await self._connection.send(request)
+            except (KafkaError, OSError) as error:
+                log.warning("the connection to Kafka broke, another is made: %r", error)
+                self.close()
+                await asyncio.sleep(_PAUSE_AFTER_BREAK_S)
+                self._connection = await _connected(self.access, self.patience_s)
+
+    def close(self) -> None:
+        """Hang up."""
+        with suppress(KafkaError, OSError):
+            self._connection.close()
 
 
 @asynccontextmanager
-async def broker_connection(access: KafkaAccess, patience_s: float) -> AsyncIterator[Any]:
+async def broker_connection(
+    access: KafkaAccess, patience_s: float
+) -> AsyncIterator[BrokerConnection]:
     """A connection to the first broker that answers, logged in.
 
     Raises:
@@ -46,27 +78,31 @@ async def broker_connection(access: KafkaAccess, patience_s: float) -> AsyncIter
         SinkUnavailableError: none answers within ``patience_s``.
 
     """
+    broker = BrokerConnection(access, patience_s, await _connected(access, patience_s))
+    try:
+        yield broker
+    finally:
+        broker.close()
+
+
+async def _connected(access: KafkaAccess, patience_s: float) -> Any:
     patience = Patience(patience_s)
     while True:
         begun_s = time.monotonic()
         connection, reasons = await _first_connection(access, patience)
         if connection:
-            break
+            return connection
         took_s = time.monotonic() - begun_s
         delay_s = patience.delay_after_failure(took_s, random.random())  # noqa: S311
         if delay_s is None:
             raise SinkUnavailableError(patience_s, reasons)
         log.warning("Kafka is not reachable yet: %s; again in %.1f s", reasons, delay_s)
         await asyncio.sleep(delay_s)
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 async def _first_connection(access: KafkaAccess, patience: Patience) -> tuple[Any, str]:
     reasons = []
-    limit_s = max(1.0, min(_CONNECT_S, patience.left_s))
+    limit_s = answer_bound_s(min(_CONNECT_S, patience.left_s))
     for host, port in access.servers:
         try:
             async with asyncio.timeout(limit_s):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
@@ -16,6 +16,7 @@ from loadertask_contract.commands import Command, parse_command
 from loadertask_contract.messages import UnreadableMessageError
 from loadertask_worker.errors import ConfigurationError, SinkUnavailableError
 from loadertask_worker.kafka.stopping import stop_within_bound
+from loadertask_worker.patience import answer_bound_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +57,7 @@ class ControlListener:
         )
         self._topic, self._queue_id = topic, queue_id
         self._since_ms = since_ms
+        self._begins: dict[Any, int] = {}
         self._on_command = on_command
 
     async def start(self, patience_s: float) -> None:
@@ -67,7 +69,7 @@ class ControlListener:
 
         """
         try:
-            async with asyncio.timeout(max(patience_s, 1.0)):
+            async with asyncio.timeout(answer_bound_s(patience_s)):
                 await self._consumer.start()
                 await self._seek()
         except TopicAuthorizationFailedError as error:
@@ -93,9 +95,10 @@ class ControlListener:
                 await asyncio.sleep(_PAUSE_AFTER_ERROR_S)
                 continue
             has_read = True
-            for records in fetched.values():
+            for partition, records in fetched.items():
                 for record in records:
-                    self._take(record.value)
+                    if not self._is_old(partition, record):
+                        self._take(record.value)
 
     async def close(self) -> None:
         """Leave Kafka within a bound."""
@@ -109,7 +112,18 @@ class ControlListener:
         found = await self._consumer.offsets_for_times(dict.fromkeys(partitions, self._since_ms))
         for partition in partitions:
             position = found.get(partition)
-            self._consumer.seek(partition, position.offset if position else ends[partition])
+            self._begins[partition] = position.offset if position else ends[partition]
+            self._consumer.seek(partition, self._begins[partition])
+
+    def _is_old(self, partition: Any, record: Any) -> bool:
+        """Whether a record is from before our life.
+
+        When the topic gets partitions, aiokafka assigns all of them anew and reads each from its
+        beginning. Old are the records before the place where we began, but not in a topic that was
+        deleted and made again, whose records are young.
+        """
+        began_later = record.offset < self._begins.get(partition, 0)
+        return began_later and bool(record.timestamp < self._since_ms)
 
     def _take(self, value: bytes | None) -> None:
         try:

@@ -32,6 +32,7 @@ from loadertask_worker.errors import (
     SinkUnavailableError,
 )
 from loadertask_worker.kafka.stopping import stop_within_bound
+from loadertask_worker.patience import answer_bound_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,7 +85,7 @@ class RecordPublisher:
             max_request_size=_BATCH_BYTES + 100_000,
         )
         self._topic, self._key = topic, key.encode()
-        self._patience_s = patience_s
+        self._patience_s, self._bound_s = patience_s, answer_bound_s(patience_s)
         self._on_committed = on_committed
         self._partition = 0
         self._batch: Any = None
@@ -104,7 +105,7 @@ class RecordPublisher:
 
         """
         try:
-            async with asyncio.timeout(max(self._patience_s, 1.0)):
+            async with asyncio.timeout(self._bound_s):
                 await self._producer.start()
                 partitions = sorted(await self._producer.partitions_for(self._topic))
         except (TimeoutError, KafkaError) as error:
@@ -145,7 +146,7 @@ class RecordPublisher:
         while self._in_flight and self._failure is None:
             done, _ = await asyncio.wait(
                 self._in_flight,
-                timeout=self._patience_s,
+                timeout=self._bound_s,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if not done:
@@ -181,7 +182,7 @@ class RecordPublisher:
     async def _accepted(self, batch: Any) -> asyncio.Future[Any]:
         """Aiokafka's promise for a batch; waits while another batch waits for Kafka."""
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._bound_s):
                 while True:
                     try:
                         future: asyncio.Future[Any] = await self._producer.send_batch(

@@ -12,16 +12,27 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, KafkaTimeoutError, TopicAuthorizationFailedError
+from aiokafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+)
 
 from loadertask_contract.events import Event, EventStatus, encode_event
 from loadertask_worker.errors import ConfigurationError, SinkUnavailableError
 from loadertask_worker.kafka.stopping import stop_within_bound
+from loadertask_worker.patience import answer_bound_s
 
 if TYPE_CHECKING:
     from loadertask_worker.kafka.security import KafkaAccess
 
 log = logging.getLogger(__name__)
+
+# Errors that the same event meets again, whoever sends it.
+_HOPELESS = (TopicAuthorizationFailedError, MessageSizeTooLargeError, RecordListTooLargeError)
+_PAUSE_AFTER_ERROR_S = 0.5
 
 
 class EventSender:
@@ -36,6 +47,7 @@ class EventSender:
         self._producer: AIOKafkaProducer | None = None
         self._task: asyncio.Task[None] | None = None
         self._refusal: ConfigurationError | None = None
+        self._has_lost = False
 
     def send(self, event: Event) -> None:
         """Take an event; it goes out as soon as Kafka allows."""
@@ -52,10 +64,9 @@ class EventSender:
             SinkUnavailableError: no connection within the patience.
 
         """
-        self._producer = AIOKafkaProducer(**self._access.client_options, enable_idempotence=True)
         try:
-            async with asyncio.timeout(max(patience_s, 1.0)):
-                await self._producer.start()
+            async with asyncio.timeout(answer_bound_s(patience_s)):
+                await self._new_producer()
         except (TimeoutError, KafkaError) as error:
             raise SinkUnavailableError(patience_s, str(error)) from error
         self._task = asyncio.create_task(self._send_waiting())
@@ -76,14 +87,14 @@ class EventSender:
             return False
         if self._refusal:
             raise self._refusal
-        return True
+        return not self._has_lost
 
     async def close(self) -> None:
         """Leave Kafka within a bound, with or without what is still waiting."""
         if self._task:
             self._task.cancel()
-        if self._producer:
-            await stop_within_bound(self._producer.stop(), "event producer")
+            await asyncio.wait({self._task})
+        await self._drop_producer()
 
     async def _send_waiting(self) -> None:
         while True:
@@ -94,22 +105,43 @@ class EventSender:
             self._is_idle.set()
 
     async def _deliver(self, event: Event) -> None:
-        assert self._producer is not None  # noqa: S101  (begun by start)
         message = encode_event(event)
         while True:
             try:
-                await self._producer.send_and_wait(
+                producer = self._producer or await self._new_producer()
+                await producer.send_and_wait(
                     self._topic, message.value, key=message.key, headers=list(message.headers)
                 )
             except KafkaTimeoutError:
+                continue  # it never left: aiokafka's own bound on waiting for the topic
+            except _HOPELESS as error:
+                await self._drop_producer()
+                self._lose(event, error)
+            except Exception as error:  # whatever it is, another producer may do better
+                log.warning("an event of status %s is sent anew: %r", event.payload.status, error)
+                await self._drop_producer()
+                await asyncio.sleep(_PAUSE_AFTER_ERROR_S)
                 continue
-            except TopicAuthorizationFailedError as error:
-                text = f"topic {self._topic} may not be written: grant the ACL Write"
-                self._refusal = ConfigurationError.of("QUEUE_EVENTS_TOPIC", text)
-                self._refusal.__cause__ = error
-            except Exception:  # one event that cannot be sent must not end the reporting
-                log.exception("an event of status %s was lost", event.payload.status)
             return
+
+    def _lose(self, event: Event, error: KafkaError) -> None:
+        self._has_lost = True
+        log.error("an event of status %s was lost: %r", event.payload.status, error)
+        if isinstance(error, TopicAuthorizationFailedError):
+            text = f"topic {self._topic} may not be written: grant the ACL Write"
+            self._refusal = ConfigurationError.of("QUEUE_EVENTS_TOPIC", text)
+            self._refusal.__cause__ = error
+
+    async def _new_producer(self) -> AIOKafkaProducer:
+        self._producer = AIOKafkaProducer(**self._access.client_options, enable_idempotence=True)
+        await self._producer.start()
+        return self._producer
+
+    async def _drop_producer(self) -> None:
+        """End a producer: a failed batch left a gap in its sequence, which Kafka never forgives."""
+        producer, self._producer = self._producer, None
+        if producer:
+            await stop_within_bound(producer.stop(), "event producer")
 
 
 def _is_loading(event: Event) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import (
@@ -22,8 +23,10 @@ from aiokafka.protocol.api import Request
 from aiokafka.protocol.metadata import MetadataRequest
 
 from loadertask_worker.errors import ConfigurationError, SinkUnavailableError
+from loadertask_worker.patience import answer_bound_s
 
 if TYPE_CHECKING:
+    from loadertask_worker.kafka.contact import BrokerConnection
     from loadertask_worker.kafka.security import KafkaAccess
 
 _CREATION_S = 15.0
@@ -59,56 +62,57 @@ class _CreateTopics(Request[_CreateTopicsRequest_v4]):  # type: ignore[misc]
         return request_struct_class([self._topic], int(_CREATION_S * 1000), False)
 
 
+class _Sight(Enum):
+    ABSENT = auto()
+    LEADERLESS = auto()
+    READY = auto()
+
+
 async def ensure_topic(
-    connection: Any,
-    access: KafkaAccess,
-    variable: str,
-    topic: str,
-    *,
-    partitions: int = _BROKER_DEFAULT,
+    broker: BrokerConnection, variable: str, topic: str, *, partitions: int = _BROKER_DEFAULT
 ) -> None:
     """Make sure that ``topic``, named by ``variable``, exists and has leaders.
 
     Raises:
         ConfigurationError: it is not there and may not be created, or may not be seen.
-        SinkUnavailableError: the broker does not answer, or no leader is elected.
+        SinkUnavailableError: within the patience, no broker answers or no leader is elected.
 
     """
+    bound_s = answer_bound_s(broker.patience_s)
     try:
-        async with asyncio.timeout(_CREATION_S):
-            if await _is_absent(connection, access, variable, topic):
-                await _create(connection, access, variable, topic, partitions)
-                await _leaders(connection, access, variable, topic)
-    except (TimeoutError, KafkaError, OSError) as error:
-        raise SinkUnavailableError(_CREATION_S, f"topic {topic}: {error!r}") from error
+        async with asyncio.timeout(bound_s):
+            sight = await _sight(broker, variable, topic)
+            if sight is _Sight.ABSENT:
+                await _create(broker, variable, topic, partitions)
+            # The broker tells nobody when a leader is elected.
+            while sight is not _Sight.READY:
+                await asyncio.sleep(_POLL_S)
+                sight = await _sight(broker, variable, topic)
+    except (TimeoutError, KafkaError) as error:
+        what = f"topic {topic} is not ready: {str(error) or 'no leader or no answer'}"
+        raise SinkUnavailableError(bound_s, what) from error
 
 
-async def _leaders(connection: Any, access: KafkaAccess, variable: str, topic: str) -> None:
-    # The broker tells nobody when a leader is elected.
-    while await _is_absent(connection, access, variable, topic):  # noqa: ASYNC110
-        await asyncio.sleep(_POLL_S)
-
-
-async def _is_absent(connection: Any, access: KafkaAccess, variable: str, topic: str) -> bool:
-    answer = await connection.send(MetadataRequest([topic], allow_auto_topic_creation=False))
+async def _sight(broker: BrokerConnection, variable: str, topic: str) -> _Sight:
+    answer = await broker.ask(MetadataRequest([topic], allow_auto_topic_creation=False))
     (error_code, _, _, partitions) = answer.topics[0]
     error = for_code(error_code)
+    if error is UnknownTopicOrPartitionError:
+        return _Sight.ABSENT
+    if error is LeaderNotAvailableError or any(partition[2] < 0 for partition in partitions):
+        return _Sight.LEADERLESS
     if error is NoError:
-        return any(partition[2] < 0 for partition in partitions)
-    if error in (UnknownTopicOrPartitionError, LeaderNotAvailableError):
-        return True
-    raise _refusal(error, access, variable, topic, "Describe")
+        return _Sight.READY
+    raise _refusal(error, broker.access, variable, topic, "Describe")
 
 
-async def _create(
-    connection: Any, access: KafkaAccess, variable: str, topic: str, partitions: int
-) -> None:
-    answer = await connection.send(_CreateTopics(topic, partitions))
+async def _create(broker: BrokerConnection, variable: str, topic: str, partitions: int) -> None:
+    answer = await broker.ask(_CreateTopics(topic, partitions))
     (_, error_code, text) = answer.topic_errors[0]
     error = for_code(error_code)
     # Two workers may start at once.
     if error not in (NoError, TopicAlreadyExistsError):
-        raise _refusal(error, access, variable, topic, "Create", text)
+        raise _refusal(error, broker.access, variable, topic, "Create", text)
 
 
 def _refusal(
