@@ -14,6 +14,7 @@ from loadertask_worker.errors import (
 )
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
+ASKED = "klines of symbol NOSUCHPAIR"
 HTML = b"<html><head><title>403 ERROR</title></head></html>"
 BAN_TEXT = b'{"code":-1003,"msg":"Way too much; IP banned until 1790000120000. Please use streams"}'
 
@@ -49,11 +50,11 @@ def refused(code: int, msg: str = "Invalid symbol.") -> bytes:
     ],
 )
 def test_an_answer_means_one_error(status: int, body: bytes, kind: type[SourceError]) -> None:
-    assert type(error_of(Answer(status, {}, body), NOW)) is kind
+    assert type(error_of(Answer(status, {}, body), ASKED, NOW)) is kind
 
 
 def test_a_success_is_no_error() -> None:
-    assert error_of(Answer(200, {}, b"[]"), NOW) is None
+    assert error_of(Answer(200, {}, b"[]"), ASKED, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_a_success_is_no_error() -> None:
 def test_a_ban_ends_when_the_venue_says_so(
     headers: dict[str, str], body: bytes, until: datetime
 ) -> None:
-    error = error_of(Answer(418, headers, body), NOW)
+    error = error_of(Answer(418, headers, body), ASKED, NOW)
     assert isinstance(error, BannedError)
     assert error.until == until
 
@@ -85,7 +86,7 @@ def test_a_ban_ends_when_the_venue_says_so(
 def test_a_rate_limit_says_how_long_to_wait(
     status: int, headers: dict[str, str], wait_s: float | None
 ) -> None:
-    error = error_of(Answer(status, headers, b""), NOW)
+    error = error_of(Answer(status, headers, b""), ASKED, NOW)
     assert isinstance(error, RateLimitedError)
     assert error.retry_after_s == wait_s
 
@@ -98,5 +99,7 @@ def test_the_used_weight_is_a_whole_number_or_unknown(text: str, weight: int | N
 
 
 def test_a_refusal_repeats_what_the_venue_said() -> None:
-    error = error_of(Answer(400, {}, refused(-1121)), NOW)
-    assert str(error) == "the venue refuses the request: Invalid symbol. (HTTP 400, code -1121)"
+    error = error_of(Answer(400, {}, refused(-1121)), ASKED, NOW)
+    assert str(error) == (
+        "the venue refuses klines of symbol NOSUCHPAIR: Invalid symbol. (HTTP 400, code -1121)"
+    )

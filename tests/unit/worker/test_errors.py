@@ -59,8 +59,8 @@ def test_reasons_are_unique_and_no_load_error_means_done() -> None:
     ("error", "text"),
     [
         (ConfigurationError(Problem("A", "is odd"), Problem("B", "too")), "A: is odd; B: too"),
-        (errors.RejectedError(400, -1121, "Invalid symbol."), "(HTTP 400, code -1121)"),
-        (errors.RejectedError(404, None, ""), "(HTTP 404)"),
+        (errors.RejectedError("klines", 400, -1121, "Invalid symbol."), "(HTTP 400, code -1121)"),
+        (errors.RejectedError("klines", 404, None, ""), "(HTTP 404)"),
         (errors.BannedError(datetime(2024, 1, 2, tzinfo=UTC)), "until 2024-01-02T00:00:00+00:00"),
         (errors.SinkUnavailableError(60, "refused"), "unreachable for 60 s: refused"),
     ],

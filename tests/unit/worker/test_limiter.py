@@ -44,19 +44,19 @@ def test_a_share_leaves_room_for_others() -> None:
     sent = 0
     while isinstance(limiter.admit(2, NOON_S), Admission):
         sent += 1
-    assert sent == 12
+    assert sent == 11  # of 23: a quarter of the 95 % that are aimed for
 
 
 def test_the_header_counts_what_others_of_the_address_used() -> None:
     limiter = RequestLimiter()
-    limiter.settle(admitted(limiter, 2, NOON_S), 5_999, NOON_S + 1)
+    limiter.settle(admitted(limiter, 2, NOON_S), 5_700, NOON_S + 1)
     assert limiter.admit(2, NOON_S + 2) == NOON_S + MINUTE_S
 
 
 def test_an_older_header_makes_no_room() -> None:
     limiter = RequestLimiter()
     first, second = (admitted(limiter, 2, NOON_S) for _ in range(2))
-    limiter.settle(second, 5_999, NOON_S + 1)
+    limiter.settle(second, 5_700, NOON_S + 1)
     limiter.settle(first, 2, NOON_S + 1)
     assert limiter.admit(2, NOON_S + 2) == NOON_S + MINUTE_S
 
@@ -64,13 +64,13 @@ def test_an_older_header_makes_no_room() -> None:
 def test_the_header_of_a_request_from_the_last_minute_is_not_of_this_one() -> None:
     limiter = RequestLimiter()
     late = admitted(limiter, 2, NOON_S + 59.9)
-    limiter.settle(late, 5_999, NOON_S + 60.1)
+    limiter.settle(late, 5_700, NOON_S + 60.1)
     admitted(limiter, 2, NOON_S + 60.2)
 
 
 def test_requests_under_way_count_in_the_minute_they_may_arrive_in() -> None:
     limiter = RequestLimiter()
-    limiter.learn(Limit(10), RAW_REQUESTS)
+    limiter.learn(Limit(11), RAW_REQUESTS)
     for _ in range(5):
         admitted(limiter, 2, NOON_S + 59.9)
     assert limiter.admit(2, NOON_S + 60) == NOON_S + 120
@@ -98,7 +98,7 @@ def test_a_shorter_hold_does_not_end_a_longer_one() -> None:
 
 def test_a_limit_of_another_window_begins_anew_when_that_is_over() -> None:
     limiter = RequestLimiter()
-    limiter.learn(Limit(2, 10), RAW_REQUESTS)
+    limiter.learn(Limit(3, 10), RAW_REQUESTS)
     limiter.settle(admitted(limiter, 2, NOON_S), None, NOON_S)
     assert limiter.admit(2, NOON_S + 9) == NOON_S + 10
     admitted(limiter, 2, NOON_S + 10)
@@ -106,7 +106,7 @@ def test_a_limit_of_another_window_begins_anew_when_that_is_over() -> None:
 
 def test_the_number_of_requests_has_a_limit_of_its_own() -> None:
     limiter = RequestLimiter()
-    limiter.learn(Limit(10**6), Limit(3, 300))
+    limiter.learn(Limit(10**6), Limit(4, 300))
     for _ in range(3):
         admitted(limiter, 1, NOON_S)
     start_s = NOON_S // 300 * 300
@@ -116,7 +116,7 @@ def test_the_number_of_requests_has_a_limit_of_its_own() -> None:
 def test_a_small_budget_has_few_requests_in_flight() -> None:
     limiter = RequestLimiter()
     assert limiter.requests_in_flight(2, 8) == 8
-    limiter.learn(Limit(40), RAW_REQUESTS)
+    limiter.learn(Limit(44), RAW_REQUESTS)
     assert limiter.requests_in_flight(2, 8) == 2
     limiter.learn(Limit(1), RAW_REQUESTS)
     assert limiter.requests_in_flight(2, 8) == 1
@@ -125,6 +125,53 @@ def test_a_small_budget_has_few_requests_in_flight() -> None:
 def test_the_strictest_of_several_limits_counts() -> None:
     assert strictest([Limit(100), Limit(10, 1)], Limit(1)) == Limit(100)
     assert strictest([], Limit(1)) == Limit(1)
+
+
+def test_a_clock_that_was_ahead_loses_no_count_and_no_hold() -> None:
+    limiter = RequestLimiter()
+    limiter.learn(Limit(100), RAW_REQUESTS)
+    ahead_s = 600.0
+    filled(limiter, NOON_S + ahead_s)
+    limiter.hold(17, NOON_S + ahead_s)
+    limiter.correct_clock(-ahead_s, NOON_S + 1)
+    assert limiter.held_until_s == NOON_S + 17
+    assert limiter.admit(2, NOON_S + 20) == NOON_S + MINUTE_S
+    admitted(limiter, 2, NOON_S + MINUTE_S)
+
+
+def test_the_header_counts_again_after_the_clock_was_set_back() -> None:
+    limiter = RequestLimiter()
+    limiter.settle(admitted(limiter, 20, NOON_S + 600), 20, NOON_S + 600)
+    limiter.correct_clock(-600.0, NOON_S)
+    limiter.settle(admitted(limiter, 2, NOON_S), 5_700, NOON_S + 1)
+    assert limiter.admit(2, NOON_S + 2) == NOON_S + MINUTE_S
+
+
+def test_two_workers_behind_one_address_never_reach_its_limit() -> None:
+    """Both at full speed: eight requests of each are under way, 50 ms there and 50 ms back."""
+    capacity, used = 2_000, 0
+    limiters = [RequestLimiter() for _ in range(2)]
+    for limiter in limiters:
+        limiter.learn(Limit(capacity), RAW_REQUESTS)
+    arriving: list[tuple[float, int, Admission]] = []
+    returning: list[tuple[float, int, Admission, int]] = []
+    for tick in range(5_000):
+        now_s = NOON_S + tick / 100
+        for _, who, admission in [each for each in arriving if each[0] <= now_s]:
+            used += admission.weight
+            assert used <= capacity
+            returning.append((now_s + 0.05, who, admission, used))
+        arriving = [each for each in arriving if each[0] > now_s]
+        for _, who, admission, header in [each for each in returning if each[0] <= now_s]:
+            limiters[who].settle(admission, header, now_s)
+        returning = [each for each in returning if each[0] > now_s]
+        for who, limiter in enumerate(limiters):
+            while limiter.outstanding_requests < 8:
+                given_ = limiter.admit(2, now_s)
+                if not isinstance(given_, Admission):
+                    break
+                arriving.append((now_s + 0.05, who, given_))
+    assert used >= 0.9 * capacity
 
 
 _steps = st.lists(

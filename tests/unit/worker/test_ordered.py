@@ -78,5 +78,27 @@ async def test_the_first_failure_ends_it_and_cancels_the_rest() -> None:
     assert not others
 
 
+async def test_a_failure_is_noticed_while_an_earlier_one_hangs() -> None:
+    async def fail() -> int:
+        await asyncio.sleep(0.01)
+        raise ValueError("broken")
+
+    work = [late(0, 60), late(1, 0), fail(), late(3, 60)]
+    async with asyncio.timeout(1):
+        with pytest.raises(ValueError, match="broken"):
+            await anext(in_order(work, 4, asyncio.Event()))
+    assert not asyncio.all_tasks() - {asyncio.current_task()}
+
+
+async def test_what_is_finished_before_a_failure_is_not_lost() -> None:
+    async def fail() -> int:
+        raise ValueError("broken")
+
+    results = in_order([late(0, 0), late(1, 0), fail()], 2, asyncio.Event())
+    assert [await anext(results), await anext(results)] == [0, 1]
+    with pytest.raises(ValueError, match="broken"):
+        await anext(results)
+
+
 async def test_the_result_comes_before_the_stop() -> None:
     assert await until_stop(late(7, 0), asyncio.Event()) == 7

@@ -94,9 +94,9 @@ class RejectedError(SourceError):
     reason = "RefusedByVenue"
     exit_code = ExitCode.REFUSED_BY_VENUE
 
-    def __init__(self, status: int, code: int | None, text: str) -> None:
+    def __init__(self, asked: str, status: int, code: int | None, text: str) -> None:
         shown = f"{text} (HTTP {status}" + (")" if code is None else f", code {code})")
-        super().__init__(f"the venue refuses the request: {shown}")
+        super().__init__(f"the venue refuses {asked}: {shown}")
         self.status = status
         self.code = code
 

@@ -28,7 +28,8 @@ async def in_order(
 ) -> AsyncIterator[T]:
     """Run at most ``width`` at a time and yield their results in order.
 
-    Ends at once when ``stop`` is set or one fails; what is still under way is cancelled then.
+    Ends at once when ``stop`` is set or one fails, though an earlier one is still under way; what
+    is finished before it is yielded, the rest is cancelled.
     """
     waiting = iter(coroutines)
     running: deque[asyncio.Task[T]] = deque()
@@ -39,12 +40,22 @@ async def in_order(
                 running.append(asyncio.create_task(coroutine))
             if not running:
                 return
-            await asyncio.wait({running[0], stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await _until_first_is_done(running, stopped)
             if not running[0].done():
                 return
             yield running.popleft().result()
     finally:
         await _cancel(stopped, *running)
+
+
+async def _until_first_is_done(running: deque[asyncio.Task[T]], stopped: asyncio.Task[Any]) -> None:
+    """Wait for the first of ``running`` or for the stop; raise what any of them raises before."""
+    while not (running[0].done() or stopped.done()):
+        under_way = {task for task in running if not task.done()}
+        await asyncio.wait({*under_way, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not running[0].done():
+            for task in (each for each in running if each.done()):
+                task.result()
 
 
 async def _cancel(*tasks: asyncio.Task[Any]) -> None:

@@ -51,8 +51,8 @@ class Answer:
         return _whole(self.headers.get("Retry-After"))
 
 
-def error_of(answer: Answer, now: datetime) -> SourceError | None:
-    """The error an answer stands for; None for a success."""
+def error_of(answer: Answer, asked: str, now: datetime) -> SourceError | None:
+    """The error that an answer to what was ``asked`` for stands for; None for a success."""
     status = answer.status
     if status == HTTPStatus.OK:
         return None
@@ -65,7 +65,7 @@ def error_of(answer: Answer, now: datetime) -> SourceError | None:
         return RateLimitedError(status, answer.retry_after_s or _EDGE_BLOCK_S)
     is_refusal = 400 <= status < 500 and status != HTTPStatus.REQUEST_TIMEOUT
     if is_refusal and code not in _UNAVAILABLE_CODES:
-        return RejectedError(status, code, text)
+        return RejectedError(asked, status, code, text)
     return SourceUnavailableError(f"HTTP {status} {text}".rstrip())
 
 

@@ -26,6 +26,9 @@ class Limit:
     window_s: float = MINUTE_S
 
 
+# Of an address's limit: others behind the same address are seen only in the next answer's header.
+_TARGET = 0.95
+
 # The documented limits, until exchangeInfo tells the present ones.
 REQUEST_WEIGHT = Limit(6_000)
 RAW_REQUESTS = Limit(61_000, 300.0)
@@ -51,10 +54,11 @@ class _Count:
 
     @property
     def own_capacity(self) -> int:
-        return int(self.limit.capacity * self.share)
+        return int(self.limit.capacity * _TARGET * self.share)
 
     def has_room(self, units: int) -> bool:
-        return self.used + units <= self.limit.capacity and self.own + units <= self.own_capacity
+        target = int(self.limit.capacity * _TARGET)
+        return self.used + units <= target and self.own + units <= self.own_capacity
 
     def charge(self, units: int) -> None:
         self.used += units
@@ -129,6 +133,13 @@ class RequestLimiter:
         next_minute_s = (now_s // MINUTE_S + 1) * MINUTE_S
         until_s = next_minute_s if retry_after_s is None else now_s + retry_after_s
         self.held_until_s = max(self.held_until_s, until_s)
+
+    def correct_clock(self, by_s: float, now_s: float) -> None:
+        """The clock was set by ``by_s`` and shows ``now_s``: moments move, what is used stays."""
+        self.held_until_s += by_s
+        self._settled = deque((at_s + by_s, weight) for at_s, weight in self._settled)
+        for count in (self._weight, self._requests):
+            count.start_s = min(count.start_s, count.window_start_s(now_s))
 
     def _enter(self, now_s: float) -> None:
         """Begin new windows, each with what the venue may already count in it."""

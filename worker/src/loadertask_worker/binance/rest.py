@@ -25,6 +25,7 @@ from loadertask_worker.binance.exchange_info import (
 from loadertask_worker.binance.klines import KlinePage, KlineParser
 from loadertask_worker.binance.limiter import Admission, RequestLimiter
 from loadertask_worker.errors import (
+    BannedError,
     ConfigurationError,
     RateLimitedError,
     SourceUnavailableError,
@@ -111,7 +112,10 @@ class BinanceRest:
     def _set_clock(self, server_time_ms: int) -> None:
         # The answer was made before it arrived: this clock is never ahead of the venue's.
         self._clock_set_s = time.monotonic()
-        self._clock_offset_s = server_time_ms / 1000 - self._clock_set_s
+        offset_s = server_time_ms / 1000 - self._clock_set_s
+        correction_s = offset_s - self._clock_offset_s
+        self._clock_offset_s = offset_s
+        self.limiter.correct_clock(correction_s, self.venue_time_s())
 
     async def _get(
         self, endpoint: str, weight: int, params: Params, parse: Callable[[bytes], T]
@@ -123,6 +127,9 @@ class BinanceRest:
             begun_s = time.monotonic()
             try:
                 return parse(await self._body(endpoint, params, admission, patience))
+            except BannedError as error:
+                self._hold_until(error.until)
+                raise
             except RateLimitedError as error:
                 self.limiter.hold(error.retry_after_s, self.venue_time_s())
                 rate_limits += 1
@@ -136,6 +143,11 @@ class BinanceRest:
                     raise
                 log.warning("%s: %s; again in %.1f s", endpoint, error, delay_s)
                 await asyncio.sleep(delay_s)
+
+    def _hold_until(self, moment: datetime) -> None:
+        """Nobody sends before: each further request would prolong a ban."""
+        left_s = (moment - datetime.now(UTC)).total_seconds()
+        self.limiter.hold(max(left_s, 0.0), self.venue_time_s())
 
     async def _admission(self, weight: int) -> Admission:
         if weight > (capacity := self.limiter.own_capacity):
@@ -156,7 +168,8 @@ class BinanceRest:
             used_weight = answer.used_weight
         finally:
             self.limiter.settle(admission, used_weight, self.venue_time_s())
-        if error := error_of(answer, datetime.now(UTC)):
+        asked = f"{endpoint} of symbol {params['symbol']}" if "symbol" in params else endpoint
+        if error := error_of(answer, asked, datetime.now(UTC)):
             raise error
         return answer.body
 

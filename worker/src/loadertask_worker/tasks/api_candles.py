@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from loadertask_contract.environment import Delivery
 from loadertask_contract.time_range import from_epoch_ms
 from loadertask_worker.binance.klines import KlineParser
 from loadertask_worker.binance.rest import KLINES_WEIGHT, BinanceRest, binance_rest
-from loadertask_worker.errors import ConfigurationError
+from loadertask_worker.errors import ConfigurationError, SinkError, SourceError
 from loadertask_worker.kafka.records import Page, RecordPublisher
 from loadertask_worker.lifecycle import LoadStarted
 from loadertask_worker.ordered import in_order, until_stop
@@ -40,13 +41,15 @@ class CandleTask:
             raise ConfigurationError.of("TIME_RANGE", "is required with INTERVAL for candles")
         self._environment = environment
         self._symbol = environment.symbol
+        self._interval = environment.interval
         self._asked = environment.time_range
-        self._plan = plan_candles(environment.interval, environment.time_range, now_ms)
+        # Announced only: which candles are closed is said by the venue's clock.
+        self._announced = plan_candles(self._interval, self._asked, now_ms)
         self._parser = KlineParser(environment.symbol, environment.interval)
 
     def announce(self) -> LoadStarted:
         """The plan by this machine's clock."""
-        plan = self._plan
+        plan = self._announced
         span = f"[{from_epoch_ms(plan.start_ms):%FT%TZ}, {from_epoch_ms(plan.end_ms):%FT%TZ})"
         return LoadStarted(
             plan=f"Loading {plan.total} candles of {self._symbol} {plan.interval} in {span}",
@@ -67,13 +70,19 @@ class CandleTask:
             info = await until_stop(venue.exchange_info(self._symbol), stop)
             if info is None:
                 return False
-            plan = self._plan.until_closed(info.server_time_ms)
+            plan = plan_candles(self._interval, self._asked, info.server_time_ms)
             width = venue.limiter.requests_in_flight(KLINES_WEIGHT, _MOST_PAGES_IN_FLIGHT)
             through_ms = plan.start_ms
             pages = (self._page(venue, window) for window in page_windows(plan))
-            async for page in in_order(pages, width, stop):
-                await publisher.publish(page)
-                through_ms = page.through_ms
+            try:
+                async for page in in_order(pages, width, stop):
+                    await publisher.publish(page)
+                    through_ms = page.through_ms
+            except SourceError:
+                # The last event tells what is in the topic: what was taken goes there first.
+                with suppress(SinkError):
+                    await publisher.flush()
+                raise
             await publisher.flush()
             return through_ms >= plan.end_ms
 
@@ -83,7 +92,7 @@ class CandleTask:
         times_ms: list[int] = []
         rest: Window | None = window
         while rest:
-            page = await venue.klines(self._symbol, self._plan.interval, rest, self._parser)
+            page = await venue.klines(self._symbol, self._interval, rest, self._parser)
             check_page(rest, page.opens)
             records += page.records
             times_ms += page.opens
@@ -91,7 +100,7 @@ class CandleTask:
         return Page(records, times_ms, window.end_ms)
 
     def _warnings(self) -> tuple[str, ...]:
-        plan = self._plan
+        plan = self._announced
         if plan.end_ms == self._asked.end_ms:
             return ()
         end = f"{from_epoch_ms(plan.end_ms):%FT%TZ}"
