@@ -6,9 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadertask_contract.events import Event, EventStatus
+from loadertask_contract.events import Event, EventStatus, encode_event
 from loadertask_contract.termination import MAX_TERMINATION_BYTES, encode_termination
-from loadertask_worker.errors import BannedError, ConfigurationError, SourceUnavailableError
+from loadertask_worker.errors import (
+    BannedError,
+    ConfigurationError,
+    DeliveryUnknownError,
+    SinkRejectedError,
+    SourceUnavailableError,
+)
 from loadertask_worker.lifecycle import (
     CRASHED,
     HeartbeatDue,
@@ -81,9 +87,33 @@ def statuses(events: list[Event]) -> list[str]:
         ),
         (
             (START, StopCommanded(), LoadFailed(SourceUnavailableError("HTTP 500"))),
+            ["started", "interrupted"],
+            0,
+            "VenueUnavailable",
+        ),
+        (
+            (START, StopCommanded(), LoadFailed(DeliveryUnknownError(7, "no answer"))),
+            ["started", "interrupted"],
+            0,
+            "DeliveryUnknown",
+        ),
+        (
+            (START, StopCommanded(), LoadFailed(BannedError(BAN))),
+            ["started", "interrupted"],
+            0,
+            "Banned",
+        ),
+        (
+            (START, StopCommanded(), LoadFailed(SinkRejectedError("t", "too large"))),
+            ["started", "error"],
+            78,
+            "RefusedByKafka",
+        ),
+        (
+            (START, Terminated(), LoadFailed(DeliveryUnknownError(7, "no answer"))),
             ["started", "error"],
             75,
-            "VenueUnavailable",
+            "DeliveryUnknown",
         ),
         (
             (LoadFailed(ConfigurationError.of("CA_PATH", "is odd")),),
@@ -139,6 +169,21 @@ def test_a_message_of_any_length_is_cut_to_what_readers_take() -> None:
     assert len(event.payload.message) <= 4_000
     assert state.final is not None
     assert len(encode_termination(state.final)) <= MAX_TERMINATION_BYTES
+
+
+def test_a_stop_that_could_not_commit_says_how_much_is_unknown() -> None:
+    _, events = live(START, SOME, StopCommanded(), LoadFailed(DeliveryUnknownError(7, "silence")))
+    assert events[-1].payload.message == (
+        "Stopped after 1000 records; 7 records were not acknowledged by Kafka: silence"
+    )
+
+
+def test_what_is_no_text_in_an_error_does_not_silence_the_last_word() -> None:
+    state, (event,) = live(LoadFailed(SourceUnavailableError("bad \ud800 text")))
+    assert event.payload.message.endswith("bad ? text")
+    assert state.final is not None
+    assert b"bad ? text" in encode_termination(state.final)
+    assert b"bad ? text" in encode_event(event).value
 
 
 _inputs = st.lists(

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from loadertask_contract.parsing import Problem
+from loadertask_worker import misconfigured
 from loadertask_worker.errors import ConfigurationError
-from loadertask_worker.misconfigured import reporting_environment
+from loadertask_worker.misconfigured import end_misconfigured, reporting_environment
 
 GIVEN = {
     "QUEUE_ID": "wf-1",
@@ -39,6 +40,23 @@ def test_a_wrong_events_topic_leaves_the_usual_one() -> None:
     assert environment.queue_events_topic == "queue-events"
 
 
-@pytest.mark.parametrize("variable", ["QUEUE_ID", "KAFKA_PASSWORD_PRODUCER"])
-def test_without_a_name_or_a_login_nothing_can_be_reported(variable: str) -> None:
+@pytest.mark.parametrize(
+    "variable", ["QUEUE_ID", "KAFKA_PASSWORD_PRODUCER", "KAFKA_BOOTSTRAP_SERVERS"]
+)
+def test_without_a_name_a_login_or_a_broker_nothing_can_be_reported(variable: str) -> None:
     assert reporting_environment(GIVEN, wrong(variable)) is None
+
+
+async def test_no_trouble_with_the_report_changes_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def breaks(*_: object) -> None:
+        raise UnicodeError("label too long")
+
+    monkeypatch.setattr(misconfigured, "_report", breaks)
+    assert await end_misconfigured(GIVEN, wrong("SYMBOL")) == 78
+
+
+async def test_bytes_that_are_no_text_are_repeated_as_far_as_they_can_be() -> None:
+    given = {"SYMBOL": "\udcff", "TYPE": "\udcff", "TELEMETRY_PRODUCER_ID": "\udcff"}
+    assert await end_misconfigured(given, wrong("QUEUE_ID", "SYMBOL")) == 78

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import Enum, auto
 
 from loadertask_contract.events import Event, EventStatus, Progress, QueueEvent
-from loadertask_contract.exit_codes import ExitCode
+from loadertask_contract.exit_codes import ExitCode, Recovery, recovery_from
 from loadertask_worker.errors import BannedError, LoadError
 
 CRASHED = 1
@@ -192,6 +192,12 @@ def _fail(state: Lifecycle, error: Exception, now_s: float) -> Step:
     if not isinstance(error, LoadError):
         message = f"A bug in the loader: {type(error).__name__}: {error}"
         return _terminal(state, EventStatus.ERROR, message, CRASHED, now_s, reason="Crashed")
+    if state.wish is Wish.STOP and recovery_from(error.exit_code) is not Recovery.GIVE_UP:
+        # Whoever asked to stop does not want another attempt (design contract §5).
+        message = f"Stopped after {state.records} records; {error}"
+        return _terminal(
+            state, EventStatus.INTERRUPTED, message, ExitCode.DONE, now_s, reason=error.reason
+        )
     if isinstance(error, BannedError):
         progress = state.progress.model_copy(update={"banned_until": error.until})
         state = replace(state, progress=progress)
@@ -221,7 +227,8 @@ def _event(
         symbol=state.identity.symbol,
         type=state.identity.type,
         status=status,
-        message=message[:_MAX_MESSAGE_CHARACTERS],
+        # What others wrote may hold lone surrogates, which are no text to Kafka's readers.
+        message=message[:_MAX_MESSAGE_CHARACTERS].encode(errors="replace").decode(),
         records_written=state.records,
         finished=status.is_terminal,
         producer=state.identity.producer,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from loadertask_contract.parsing import EnvironmentProblemsError, parse_environment
 from loadertask_contract.topics import parse_queue_id
-from loadertask_worker.errors import ConfigurationError, LoadError
+from loadertask_worker.errors import ConfigurationError
 from loadertask_worker.kafka.contact import broker_connection
 from loadertask_worker.kafka.security import kafka_access
 from loadertask_worker.kafka.telemetry import EventSender
@@ -59,7 +59,7 @@ async def end_misconfigured(variables: Mapping[str, str], error: ConfigurationEr
         try:
             async with asyncio.timeout(_REPORT_S):
                 await _report(environment, event)
-        except (LoadError, TimeoutError) as trouble:
+        except Exception as trouble:  # the environment is wrong: no trouble here says more
             log.warning("the error event could not be sent: %s", trouble or "no answer in time")
     return int(state.exit_code or 0)
 
@@ -69,6 +69,8 @@ def reporting_environment(
 ) -> WorkerEnvironment | None:
     """What is usable of an environment, if that is enough to send an event by."""
     wrong = {problem.variable for problem in error.problems}
+    if "KAFKA_BOOTSTRAP_SERVERS" in wrong:
+        return None
     usable = {name: variables[name] for name in _REPORTING if name in variables.keys() - wrong}
     try:
         return parse_environment(usable | _STAND_INS, datetime.now(UTC)).environment
@@ -97,7 +99,12 @@ def _identity(variables: Mapping[str, str]) -> Identity:
         queue_id = ""
     return Identity(
         queue_id=queue_id,
-        symbol=variables.get("SYMBOL", "")[:64],
-        type=variables.get("TYPE", "")[:64],
-        producer=variables.get("TELEMETRY_PRODUCER_ID", "")[:249],
+        symbol=_text(variables, "SYMBOL")[:64],
+        type=_text(variables, "TYPE")[:64],
+        producer=_text(variables, "TELEMETRY_PRODUCER_ID")[:249],
     )
+
+
+def _text(variables: Mapping[str, str], name: str) -> str:
+    # Bytes of the environment that are no UTF-8 come as lone surrogates.
+    return variables.get(name, "").encode(errors="replace").decode()
