@@ -22,6 +22,7 @@ from loadertask_operator.kafka.events import EventsConsumer
 from loadertask_operator.metrics import Metrics
 from loadertask_operator.observed import parse_job, parse_pod, task_key_of
 from loadertask_operator.reconcile import Reconciler
+from loadertask_operator.resync import forget_vanished
 from loadertask_operator.schema import TaskKey, parse_task
 from loadertask_operator.status import Phase
 from loadertask_operator.store import Store
@@ -107,13 +108,24 @@ class Operator:
         return wait_s
 
     async def _sweep(self) -> None:
-        """Repair lost wake-ups: look at everything that has not ended, again and again."""
+        """Repair lost wake-ups and lost deletions, again and again."""
         while True:
             await asyncio.sleep(self._configuration.resync_s)
+            await self._forget_vanished()
             self._wake_active()
             phases = Counter(task.status.phase or Phase.PENDING for task in self._store.tasks())
             for phase in Phase:
                 self._metrics.phase.labels(phase.value).set(phases[phase])
+
+    async def _forget_vanished(self) -> None:
+        namespaces = self._configuration.watch_namespaces
+        try:
+            concerned = await forget_vanished(self._cluster, self._store, namespaces)
+        except ApiError as error:
+            logger.warning("nothing can be listed, vanished objects stay known: %s", error)
+            return
+        for key in concerned:
+            self._queue.add(key)
 
     def _wake_active(self) -> None:
         for key in self._store.active_keys():

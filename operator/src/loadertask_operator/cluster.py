@@ -22,12 +22,14 @@ from loadertask_operator.observed import JobState, PodState, parse_job, parse_po
 from loadertask_operator.plan import Notice, Propagation
 from loadertask_operator.schema import LoaderTask, TaskKey, parse_task
 from loadertask_operator.status import Status, render_status
+from loadertask_operator.store import Presence
 
 logger = logging.getLogger(__name__)
 
 _REQUEST_TIMEOUT_S = 30.0
 _PAGE = 500
 _JSON = "application/json"
+_METADATA_ONLY = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -73,8 +75,20 @@ class Cluster:
 
     async def list_pods(self, namespace: str | None) -> list[PodState]:
         """Pods of our Jobs of a namespace, or of all."""
-        path = _path("/api/v1", namespace, "pods")
+        path = _pods_path(namespace)
         return [parse_pod(item) for item in await self._list(path, own=True)]
+
+    async def present_tasks(self, namespace: str | None) -> Presence:
+        """Which tasks there are in a namespace, or in all."""
+        return await self._presence(namespace, _tasks_path(namespace))
+
+    async def present_jobs(self, namespace: str | None) -> Presence:
+        """Which of our Jobs there are in a namespace, or in all."""
+        return await self._presence(namespace, _jobs_path(namespace), own=True)
+
+    async def present_pods(self, namespace: str | None) -> Presence:
+        """Which pods of our Jobs there are in a namespace, or in all."""
+        return await self._presence(namespace, _pods_path(namespace), own=True)
 
     async def get_task(self, key: TaskKey) -> LoaderTask:
         """The live object."""
@@ -156,10 +170,24 @@ class Cluster:
                 return items
             query["continue"] = token
 
+    async def _presence(self, namespace: str | None, path: str, *, own: bool = False) -> Presence:
+        """Identities out of the API server's cache: that may lag, and its version says how far."""
+        query = {"resourceVersion": "0"}
+        if own:
+            query["labelSelector"] = names.OWN_OBJECTS_SELECTOR
+        answer = await self._request("GET", f"{path}?{urlencode(query)}", accept=_METADATA_ONLY)
+        uids = frozenset(item["metadata"]["uid"] for item in answer["items"])
+        return Presence(namespace, int(answer["metadata"]["resourceVersion"]), uids)
+
     async def _request(
-        self, method: str, path: str, body: Any = None, content_type: str = _JSON
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        content_type: str = _JSON,
+        accept: str = _JSON,
     ) -> dict[str, Any]:
-        headers = {"Accept": _JSON, "Content-Type": content_type}
+        headers = {"Accept": accept, "Content-Type": content_type}
         try:
             request = await self._client.param_serialize(
                 method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
@@ -223,6 +251,10 @@ def _task_path(key: TaskKey) -> str:
 
 def _jobs_path(namespace: str | None) -> str:
     return _path("/apis/batch/v1", namespace, "jobs")
+
+
+def _pods_path(namespace: str | None) -> str:
+    return _path("/api/v1", namespace, "pods")
 
 
 def _job_path(namespace: str, name: str) -> str:

@@ -8,10 +8,39 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
 
 from loadertask_operator.conditions import is_terminal
 from loadertask_operator.observed import JobState, PodState, task_key_of
 from loadertask_operator.schema import LoaderTask, TaskKey
+
+
+class _Versioned(Protocol):
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def uid(self) -> str: ...
+    @property
+    def resource_version(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Which objects a list of the API server held; ``namespace`` None stands for all."""
+
+    namespace: str | None
+    resource_version: int
+    """Of the list as a whole: what was changed after it may rightly be missing."""
+    uids: frozenset[str]
+
+    def disproves(self, known: _Versioned) -> bool:
+        """Whether an object that was seen before is gone."""
+        return (
+            self.namespace in {None, known.namespace}
+            and known.resource_version <= self.resource_version
+            and known.uid not in self.uids
+        )
 
 
 class Store:
@@ -102,6 +131,27 @@ class Store:
         known = self._pods.get(place)
         if known and known.uid == pod.uid:
             del self._pods[place]
+
+    def forget_absent_tasks(self, present: Presence) -> set[TaskKey]:
+        """Drop the tasks that a list disproves: a watch that was cut never reports their end."""
+        gone = [task for task in self._tasks.values() if present.disproves(task)]
+        for task in gone:
+            self.forget_task(task.key, task.uid)
+        return {task.key for task in gone}
+
+    def forget_absent_jobs(self, present: Presence) -> set[TaskKey]:
+        """Drop the Jobs that a list disproves; the tasks they worked for."""
+        gone = [job for job in self._jobs.values() if present.disproves(job)]
+        for job in gone:
+            self.forget_job(job.namespace, job.name, job.uid)
+        return {task_key_of(job) for job in gone}
+
+    def forget_absent_pods(self, present: Presence) -> set[TaskKey]:
+        """Drop the pods that a list disproves; the tasks they worked for."""
+        gone = [pod for pod in self._pods.values() if present.disproves(pod)]
+        for pod in gone:
+            self.forget_pod(pod)
+        return {task_key_of(pod) for pod in gone}
 
     def _unindex(self, task: LoaderTask) -> None:
         _discard(self._by_queue_id, task.queue_id, task.key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,9 +28,10 @@ from loadertask_operator.names import FINALIZER
 from loadertask_operator.observed import JobOutcome, JobState, PodEnd, PodState, parse_job
 from loadertask_operator.plan import Notice, Propagation
 from loadertask_operator.reconcile import Reconciler
+from loadertask_operator.resync import forget_vanished
 from loadertask_operator.schema import LoaderTask, TaskKey, parse_task
 from loadertask_operator.status import Status, render_status
-from loadertask_operator.store import Store
+from loadertask_operator.store import Presence, Store
 
 KEY = TaskKey("loads", "btc")
 
@@ -145,6 +147,19 @@ class MemoryApi:
         self.jobs.pop(job.name, None)
         self._end(failure)
 
+    async def present_tasks(self, namespace: str | None) -> Presence:
+        return self._presence(task.uid for task in self.tasks.values())
+
+    async def present_jobs(self, namespace: str | None) -> Presence:
+        return self._presence(job.uid for job in self.jobs.values())
+
+    async def present_pods(self, namespace: str | None) -> Presence:
+        return self._presence(())
+
+    def _presence(self, uids: Iterable[str]) -> Presence:
+        self._end(self._request())
+        return Presence(None, 10**6, frozenset(uids))
+
     async def post_event(self, task: LoaderTask, notice: Notice) -> None:
         self.events.append(notice)
 
@@ -167,7 +182,7 @@ class Harness:
         self.sender = Sender()
         self.topic: list[Record] = []
         self.committed = 0
-        self.sees_jobs = True
+        self.sees_jobs = self.sees_deletions = True
         self.start()
 
     def start(self) -> None:
@@ -189,7 +204,7 @@ class Harness:
             self.store.remember_task(task)
         for job in self.api.jobs.values() if self.sees_jobs else ():
             self.store.remember_job(job)
-        for name in self.api.created:
+        for name in self.api.created if self.sees_deletions else ():
             if name not in self.api.jobs:
                 self.store.forget_job("loads", name, f"uid-{name}")
 
@@ -301,6 +316,33 @@ async def test_a_job_that_the_watch_does_not_show_is_looked_up_before_it_counts_
     assert world.status.phase == "Starting"
 
 
+async def test_a_job_whose_deletion_no_watch_reported_is_missed_by_the_sweep():
+    world = Harness(backoffLimit=0)
+    await world.settle()
+    world.say("started")
+    await world.settle()
+    world.sees_deletions = False
+    del world.api.jobs["btc-1"]
+    world.now += timedelta(seconds=100)
+    await world.settle()
+    assert world.status.phase == "Running"
+    assert await forget_vanished(world.api, world.store, ()) == {KEY}
+    await world.settle()
+    world.now += timedelta(seconds=100)
+    await world.settle()
+    assert world.status.phase == "Failed"
+
+
+async def test_a_task_whose_deletion_no_watch_reported_is_forgotten_with_its_events():
+    world = Harness()
+    await world.settle()
+    world.say("started")
+    del world.api.tasks[KEY]
+    assert await forget_vanished(world.api, world.store, ("loads",)) == {KEY}
+    await world.reconciler.reconcile(KEY)
+    assert world.inbox.ledger.committable() == {0: 1}
+
+
 async def test_another_writer_makes_us_look_again_instead_of_overwriting():
     world = Harness()
     world.sync()
@@ -329,6 +371,16 @@ async def test_a_refused_job_is_told_and_tried_again_later():
     await world.settle()
     assert world.api.created == ["btc-1"]
     assert world.status.phase == "Starting"
+
+
+async def test_a_job_is_said_to_be_created_when_it_was_and_not_before():
+    world = Harness()
+    world.api.failures = [None, None, None, RefusedError(403, "exceeded quota")]
+    await world.settle()
+    assert [notice.reason for notice in world.api.events] == ["JobRefused"]
+    world.now += timedelta(seconds=31)
+    await world.settle()
+    assert [notice.reason for notice in world.api.events] == ["JobRefused", "JobCreated"]
 
 
 async def test_an_overloaded_server_is_an_error_for_the_retry_queue():

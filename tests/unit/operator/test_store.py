@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from tests.unit.operator.worlds import NOW, UID, after, make_job, make_pod, make_task
 
 from loadertask_operator.schema import TaskKey
 from loadertask_operator.status import CurrentAttempt, Phase, Status
-from loadertask_operator.store import Store
+from loadertask_operator.store import Presence, Store
 
 KEY = TaskKey("loads", "btc")
 ATTEMPT = CurrentAttempt(number=1, job_name="btc-1", producer_id="loader-producer__1")
@@ -80,3 +81,27 @@ def test_the_sweep_looks_at_what_has_not_ended():
     store.remember_task(replace(make_task(ended), name="leaving", deletion_time=NOW))
     store.remember_task(replace(make_task(ended, ttlSecondsAfterFinished=1), name="aging"))
     assert sorted(key.name for key in store.active_keys()) == ["aging", "btc", "leaving"]
+
+
+@pytest.mark.parametrize(
+    ("present", "gone"),
+    [
+        (Presence(None, 7, frozenset()), True),
+        (Presence("loads", 7, frozenset()), True),
+        (Presence("loads", 7, frozenset({"a successor's"})), True),
+        (Presence("others", 7, frozenset()), False),
+        (Presence(None, 7, frozenset({UID, "pod-uid-1", "job-uid-1"})), False),
+        (Presence(None, 6, frozenset()), False),
+    ],
+)
+def test_what_a_newer_list_lacks_is_forgotten(present, gone):
+    store = Store()
+    store.remember_task(make_task())
+    store.remember_job(replace(make_job(), resource_version=7))
+    store.remember_pod(replace(make_pod(), resource_version=7))
+    concerned = {KEY} if gone else set()
+    assert store.forget_absent_pods(present) == concerned
+    assert store.forget_absent_jobs(present) == concerned
+    assert store.forget_absent_tasks(present) == concerned
+    kept = (store.pod(KEY, 1), store.job("loads", "btc-1"), store.task(KEY))
+    assert [known is None for known in kept] == [gone] * 3
