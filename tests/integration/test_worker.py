@@ -330,7 +330,7 @@ async def test_a_ban_is_reported_with_its_end_and_nothing_more_is_asked(
     # Each further request would prolong the ban: only those on their way may still arrive.
     asked: Any = venue.state.audit.described()["requests"]
     banned_ms = min(each["time_ms"] for each in asked if each["status"] == 418)
-    assert all(each["time_ms"] <= banned_ms + 100 for each in asked)
+    assert all(each["time_ms"] <= banned_ms + 500 for each in asked)
 
 
 async def test_what_was_taken_before_an_error_of_the_venue_is_in_the_topic_and_counted(
