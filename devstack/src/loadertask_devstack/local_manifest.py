@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from loadertask_contract.environment import WorkerEnvironment
 from loadertask_devstack.errors import DevstackError
+from loadertask_devstack.manifest_schema import schema_problems
 from loadertask_operator import names
 from loadertask_operator.configuration import read_configuration
 from loadertask_operator.manifests.environment import next_attempt
@@ -46,8 +47,8 @@ def read_manifest(path: Path) -> LoaderTask:
     """The task of a manifest file. Raises DevstackError naming the file and what is wrong."""
     try:
         content = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise DevstackError(f"there is no file {path}", "look into examples/") from None
+    except OSError as error:
+        raise DevstackError(f"{path}: {error.strerror}", "name a file of examples/") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DevstackError(f"{path} is not YAML: {error}", "correct the line it names") from None
     expected = {"apiVersion": names.API_VERSION, "kind": names.KIND}
@@ -57,7 +58,10 @@ def read_manifest(path: Path) -> LoaderTask:
             raise DevstackError(
                 f"{path}: {field} is {found!r}", f"write '{field}: {value}', as in examples/"
             )
-    return parse_task(_as_stored(path, content))
+    stored = _as_stored(path, content)
+    if problems := schema_problems(stored):
+        raise DevstackError("; ".join(problems), "kubectl explain and docs/reference say what fits")
+    return parse_task(stored)
 
 
 def local_attempt(task: LoaderTask, kafka: Kafka, venue_url: str) -> LocalAttempt:
@@ -121,6 +125,14 @@ def _environment(job: dict[str, Any], kafka: Kafka) -> dict[str, str]:
     }
 
 
+def _place(variable: dict[str, Any]) -> str:
+    """Where a cluster would take the value from, in words."""
+    source = variable.get("valueFrom", {})
+    if reference := source.get("secretKeyRef"):
+        return f"key {reference.get('key')} of Secret {reference.get('name')}"
+    return " and ".join(source) or "nowhere"
+
+
 def _value(variable: dict[str, Any], secrets: Mapping[tuple[str, str], str]) -> str:
     if "value" in variable:
         return str(variable["value"])
@@ -129,6 +141,6 @@ def _value(variable: dict[str, Any], secrets: Mapping[tuple[str, str], str]) -> 
         return secrets[reference["name"], reference["key"]]
     except KeyError:
         raise DevstackError(
-            f"{variable['name']} comes from a place that only a cluster has: {variable}",
+            f"{variable['name']} comes from {_place(variable)}, which only a cluster has",
             "leave it out of the manifest here, or apply the manifest to a cluster (make up)",
         ) from None

@@ -52,7 +52,8 @@ def run(stack: Stack, manifest: Path, say: Progress) -> int:
     if worker.returncode:
         say(f"the worker ended with exit code {worker.returncode}; its log, {log}:")
         print(log_tail(log))
-    _show_records(kafka, task.topic, say)
+    else:
+        _show_records(kafka, task.topic, say)
     return worker.returncode
 
 

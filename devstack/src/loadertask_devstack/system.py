@@ -92,7 +92,7 @@ def shell_variables(stack: Stack) -> dict[str, str]:
     return {
         "KUBECONFIG": str(cluster.kubeconfig),
         "PATH": f"{programs}:$PATH",
-        "NO_PROXY": f"{stack.node_address},$NO_PROXY",
+        "NO_PROXY": f"{stack.node_address},${{NO_PROXY:-}}",
     }
 
 

@@ -67,18 +67,32 @@ def test_what_is_no_loadertask_is_refused_in_words(
         read_manifest(path)
 
 
+def test_a_name_that_is_too_long_for_a_pod_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.yaml"
+    path.write_text(EXAMPLE.read_text().replace("btcusdt-2020-01-01", "n" * 53))
+    with pytest.raises(DevstackError, match=r"metadata\.name has 53 characters"):
+        read_manifest(path)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DevstackError, match=r"there is no file .*nowhere\.yaml"):
+    with pytest.raises(DevstackError, match=r"nowhere\.yaml: No such file"):
         read_manifest(tmp_path / "nowhere.yaml")
 
 
 @pytest.mark.parametrize(
     ("spec", "complaint"),
     [
-        ({"symbol": "btcusdt"}, "SYMBOL: .*capitals and digits"),
-        ({"type": "api_candles_9m"}, "spec.type: '9m' is not an interval"),
+        ({"symbol": "btcusdt"}, "spec.symbol: 'btcusdt' does not match"),
+        ({"type": "api_candles_9m"}, "spec.type: 'api_candles_9m' is not one of"),
+        ({"telemetryIntervall": 3}, "'telemetryIntervall' was unexpected"),
+        ({"telemetryInterval": 0}, "spec.telemetryInterval: 0 is less than the minimum of 1"),
+        ({"kafka": {"topc": "x"}}, "spec.kafka: .*'topc' was unexpected"),
+        ({"timeRange": "2020-01-01:2020-02-30"}, "'2020-02-30' is not a date"),
         ({"timeRange": "2020-01-02:2020-01-01"}, "spec.timeRange: .*must be before END"),
-        ({"worker": {"env": [{"name": "X", "valueFrom": {"fieldRef": {}}}]}}, "only a cluster has"),
+        (
+            {"kafka": {"credentialsSecretRef": {"name": "mine"}}},
+            "key user of Secret mine, which only",
+        ),
     ],
 )
 def test_a_mistake_in_the_spec_names_the_field(
