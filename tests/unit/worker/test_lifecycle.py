@@ -226,3 +226,17 @@ def test_counters_never_fall(inputs: list[Input]) -> None:
     _, events = live(*inputs)
     counts = [event.payload.records_written for event in events]
     assert counts == sorted(counts)
+
+
+@pytest.mark.parametrize(
+    ("committed", "message"),
+    [
+        (1440, "Loaded and published 1440 records"),
+        (1360, "Loaded and published 1360 records; 1440 were expected, the venue has no more"),
+        (0, "Loaded and published 0 records; 1440 were expected, the venue has no more"),
+    ],
+)
+def test_an_outage_of_the_venue_is_told_at_the_end(committed: int, message: str) -> None:
+    inputs = (START, RecordsCommitted(committed, THROUGH), LoadEnded(complete=True))
+    _, events = live(*inputs)
+    assert events[-1].payload.message == message

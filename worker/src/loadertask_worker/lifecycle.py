@@ -175,9 +175,17 @@ def _report(state: Lifecycle, now_s: float) -> Step:
     return state, (_event(state, EventStatus.LOADING, message, now_s),)
 
 
+def _missing(state: Lifecycle) -> str:
+    """An outage of the venue leaves no candles: a reader must not take that for a loss of ours."""
+    total = state.progress.total
+    if total is None or state.records >= total:
+        return ""
+    return f"; {total} were expected, the venue has no more"
+
+
 def _end(state: Lifecycle, now_s: float, *, complete: bool) -> Step:
     if complete:
-        message = f"Loaded and published {state.records} records"
+        message = f"Loaded and published {state.records} records{_missing(state)}"
         return _terminal(state, EventStatus.FINISHED, message, ExitCode.DONE, now_s)
     if state.wish is Wish.STOP:
         message = f"Stopped after {state.records} records"
