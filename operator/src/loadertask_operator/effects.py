@@ -16,7 +16,7 @@ from loadertask_operator.inbox import Inbox
 from loadertask_operator.manifests.job import render_job
 from loadertask_operator.metrics import Metrics
 from loadertask_operator.observed import JobState, Observed
-from loadertask_operator.plan import Plan, Propagation
+from loadertask_operator.plan import Notice, Plan, Propagation
 from loadertask_operator.ports import Api, StopSender
 from loadertask_operator.schema import LoaderTask, TaskKey
 from loadertask_operator.status import CurrentAttempt, Status
@@ -116,6 +116,7 @@ class Effects:
         self._refusals.pop(task.key, None)
         self._store.remember_job(job)
         self._metrics.submit_latency.observe((self._clock() - task.creation_time).total_seconds())
+        await self._api.post_event(task, Notice("JobCreated", f"created Job {job.name}"))
         return 0
 
     def _note_refusal(self, task: LoaderTask, error: RefusedError) -> float:

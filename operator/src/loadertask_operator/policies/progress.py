@@ -5,7 +5,7 @@ from __future__ import annotations
 from loadertask_operator.arbitration import Course, Underway, judge
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
 from loadertask_operator.manifests.environment import next_attempt
-from loadertask_operator.plan import Notice, Plan
+from loadertask_operator.plan import Plan
 from loadertask_operator.policies.acceptance import unsupported
 from loadertask_operator.policies.deadlines import active_deadline, startup_deadline
 from loadertask_operator.situation import Outlook, Situation
@@ -38,10 +38,7 @@ def create_attempt(situation: Situation) -> Plan | None:
     else:
         return None
     message = f"Job {attempt.job_name} is being created"
-    notice = Notice("JobCreated", f"created Job {attempt.job_name}")
-    return situation.plan(
-        Outlook(Phase.PENDING, Reason.STARTING, message), create=attempt, notices=(notice,)
-    )
+    return situation.plan(Outlook(Phase.PENDING, Reason.STARTING, message), create=attempt)
 
 
 def follow(situation: Situation) -> Plan:
