@@ -33,12 +33,17 @@ def fold(status: Status, events: Iterable[ReceivedEvent]) -> Status:
 
 
 def is_replay(telemetry: Telemetry | None, received: ReceivedEvent) -> bool:
-    """Whether an event was applied before: offsets of one partition only grow."""
+    """Whether an event was applied before: offsets of one partition only grow.
+
+    Those of a topic that was made anew begin at 0 again, but its events are younger; a replay
+    repeats the time of its record.
+    """
+    if telemetry is None or telemetry.offset is None or telemetry.last_heartbeat_time is None:
+        return False
     return (
-        telemetry is not None
-        and telemetry.offset is not None
-        and telemetry.partition == received.partition
+        telemetry.partition == received.partition
         and received.offset <= telemetry.offset
+        and whole_seconds(received.time) <= telemetry.last_heartbeat_time
     )
 
 

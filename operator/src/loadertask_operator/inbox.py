@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from loadertask_contract.events import parse_event
 from loadertask_contract.messages import UnreadableMessageError
-from loadertask_operator.ledger import OffsetLedger
+from loadertask_operator.ledger import OffsetLedger, Receipt
 from loadertask_operator.metrics import Metrics
 from loadertask_operator.observed import ReceivedEvent
 from loadertask_operator.schema import TaskKey
@@ -33,6 +33,12 @@ class Record:
     time: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    event: ReceivedEvent
+    receipt: Receipt
+
+
 class Inbox:
     """Unsettled events by task."""
 
@@ -40,7 +46,7 @@ class Inbox:
         self._store = store
         self._metrics = metrics
         self._wake = wake
-        self._events: defaultdict[TaskKey, list[ReceivedEvent]] = defaultdict(list)
+        self._events: defaultdict[TaskKey, list[_Waiting]] = defaultdict(list)
         self.ledger = OffsetLedger()
 
     def receive(self, record: Record, now: datetime) -> None:
@@ -52,25 +58,28 @@ class Inbox:
             keys = self._store.keys_of_event(payload.queue_id, payload.producer)
             if not keys:
                 self._metrics.events_discarded.labels("unknown_queue").inc()
-        if not self.ledger.receive(record.partition, record.offset, len(keys)) or not received:
+        receipt = self.ledger.receive(record.partition, record.offset, len(keys))
+        if receipt is None or received is None:
             return
         for key in keys:
-            self._events[key].append(received)
+            self._events[key].append(_Waiting(received, receipt))
             self._wake(key)
 
     def pending(self, key: TaskKey) -> tuple[ReceivedEvent, ...]:
         """Unsettled events of a task, in order of receipt."""
-        return tuple(self._events.get(key, ()))
+        return tuple(waiting.event for waiting in self._events.get(key, ()))
 
     def settle(self, key: TaskKey, events: Iterable[ReceivedEvent]) -> None:
         """What these events led to is stored, or will never be."""
         settled = set(map(id, events))
         if not settled:
             return
-        for event in self._events.get(key, ()):
-            if id(event) in settled:
-                self.ledger.settle(event.partition, event.offset)
-        left = [event for event in self._events.get(key, ()) if id(event) not in settled]
+        left = []
+        for waiting in self._events.get(key, ()):
+            if id(waiting.event) in settled:
+                self.ledger.settle(waiting.receipt)
+            else:
+                left.append(waiting)
         if left:
             self._events[key] = left
         else:

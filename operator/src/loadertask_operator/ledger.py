@@ -11,6 +11,14 @@ class _Partition:
     unsettled: dict[int, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an event is settled by; it outlives a restart of its log without touching the new."""
+
+    partition: _Partition
+    offset: int
+
+
 class OffsetLedger:
     """Tracks received events until what they led to is stored.
 
@@ -21,24 +29,28 @@ class OffsetLedger:
     def __init__(self) -> None:
         self._partitions: dict[int, _Partition] = {}
 
-    def receive(self, partition: int, offset: int, claims: int) -> bool:
-        """Note an event that ``claims`` tasks have to settle; False when it was received before."""
+    def receive(self, partition: int, offset: int, claims: int) -> Receipt | None:
+        """Note an event that ``claims`` tasks have to settle; None when it was received before."""
         known = self._partitions.setdefault(partition, _Partition(offset))
         if offset < known.next_offset:
-            return False
+            return None
         known.next_offset = offset + 1
         if claims:
             known.unsettled[offset] = claims
-        return True
+        return Receipt(known, offset)
 
-    def settle(self, partition: int, offset: int) -> None:
+    def settle(self, receipt: Receipt) -> None:
         """One of the claims on an event is settled."""
-        unsettled = self._partitions[partition].unsettled
-        left = unsettled.get(offset, 0) - 1
+        unsettled = receipt.partition.unsettled
+        left = unsettled.get(receipt.offset, 0) - 1
         if left > 0:
-            unsettled[offset] = left
+            unsettled[receipt.offset] = left
         else:
-            unsettled.pop(offset, None)
+            unsettled.pop(receipt.offset, None)
+
+    def restart(self, partition: int) -> None:
+        """The log of a partition begins anew: its offsets mean other events than before."""
+        self._partitions.pop(partition, None)
 
     def next_offset(self, partition: int) -> int | None:
         """Where reading goes on, or None when nothing was received yet."""

@@ -58,6 +58,16 @@ def test_events_of_others_and_events_after_the_last_word_are_only_counted():
     assert status.telemetry.offset == 2
 
 
+def test_offsets_that_begin_anew_are_no_replay_when_the_events_are_younger():
+    status = fold(STATUS, [received(make_event("loading", OURS, written=1), 500, after(0.9))])
+    replay = received(make_event("loading", OURS, written=1), 500, after(0.9))
+    assert fold(status, [replay]) == status
+    anew = received(make_event("finished", OURS, written=2), 0, after(5))
+    status = fold(status, [anew])
+    assert status.last_event.status == "finished"
+    assert status.telemetry.offset == 0
+
+
 def test_an_event_of_our_producer_for_another_queue_is_not_ours():
     event = make_event("finished", OURS)
     other = Status(queue_id="another", current_attempt=STATUS.current_attempt)

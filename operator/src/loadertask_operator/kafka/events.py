@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,6 +39,10 @@ class TopicMissingError(Exception):
     """The topic does not exist, or we may not see it."""
 
 
+class TopicChangedError(Exception):
+    """The topic is not the one that the session began with."""
+
+
 class EventsConsumer:
     """One reader of all partitions."""
 
@@ -66,7 +70,13 @@ class EventsConsumer:
             begun_s = asyncio.get_running_loop().time()
             try:
                 await self._session()
-            except* (KafkaError, OSError, TimeoutError, TopicMissingError) as group:
+            except* (
+                KafkaError,
+                OSError,
+                TimeoutError,
+                TopicMissingError,
+                TopicChangedError,
+            ) as group:
                 logger.warning("%s cannot be read: %s", self._topic, _first(group))
             except* Exception:
                 # aiokafka lets errors of its own parsing through; the next session may do better.
@@ -88,8 +98,10 @@ class EventsConsumer:
         )
         try:
             await asyncio.wait_for(consumer.start(), _START_TIMEOUT_S)
-            partitions = await self._assign(consumer)
+            partitions = await self._partitions()
+            consumer.assign(partitions)
             ends = await asyncio.wait_for(consumer.end_offsets(partitions), _PROBE_TIMEOUT_S)
+            self._seek(consumer, ends)
             logger.info("reading %s, partitions %s", self._topic, [p.partition for p in partitions])
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read(consumer, ends))
@@ -98,14 +110,24 @@ class EventsConsumer:
         finally:
             await asyncio.wait({asyncio.create_task(consumer.stop())}, timeout=_STOP_TIMEOUT_S)
 
-    async def _assign(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
-        partitions = await self._partitions()
-        consumer.assign(partitions)
-        for partition in partitions:
+    def _seek(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> None:
+        """Go on where the last session ended, if the log still is what it was."""
+        for partition, end in ends.items():
             known = self._inbox.ledger.next_offset(partition.partition)
-            if known is not None:
+            if known is not None and known > end:
+                self._restart(partition)
+                # The group's committed offset is one of the old log.
+                consumer.seek(partition, 0)
+            elif known is not None:
                 consumer.seek(partition, known)
-        return partitions
+
+    def _restart(self, partition: TopicPartition) -> None:
+        logger.warning(
+            "%s, partition %d was made anew or truncated: it is read from its beginning",
+            self._topic,
+            partition.partition,
+        )
+        self._inbox.ledger.restart(partition.partition)
 
     async def _partitions(self) -> list[TopicPartition]:
         """The topic's partitions; asking for all topics never creates a missing one."""
@@ -127,7 +149,10 @@ class EventsConsumer:
                 self._set_reachable(True)
             batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
             now = datetime.now(UTC)
-            for records in batches.values():
+            for partition, records in batches.items():
+                # Within a session only the client's own reset leads back, to a log made anew.
+                if records[0].offset < (self._next_offsets([partition])[partition] or 0):
+                    self._restart(partition)
                 for record in records:
                     self._inbox.receive(_record(record, now), now)
             await asyncio.sleep(0)
@@ -157,14 +182,23 @@ class EventsConsumer:
     async def _probe(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
         """Notice what the fetcher hides: it retries in silence when brokers are gone."""
         while True:
+            # First ours, then the broker's: reading goes on meanwhile.
+            read = self._next_offsets(partitions)
             ends = await asyncio.wait_for(consumer.end_offsets(partitions), _PROBE_TIMEOUT_S)
+            if any((read[partition] or 0) > end for partition, end in ends.items()):
+                raise TopicChangedError("it ends before what was read already")
             self._metrics.consumer_lag.set(self._lag(ends))
             await asyncio.sleep(_PROBE_INTERVAL_S)
 
     def _lag(self, ends: dict[TopicPartition, int]) -> int:
         """Records not read yet; a partition that nothing was read from does not count."""
-        read = {p: self._inbox.ledger.next_offset(p.partition) for p in ends}
+        read = self._next_offsets(ends)
         return sum(max(0, end - (read[p] or end)) for p, end in ends.items())
+
+    def _next_offsets(
+        self, partitions: Iterable[TopicPartition]
+    ) -> dict[TopicPartition, int | None]:
+        return {p: self._inbox.ledger.next_offset(p.partition) for p in partitions}
 
     def _set_reachable(self, is_reachable: bool) -> None:
         self._metrics.broker_reachable.set(int(is_reachable))

@@ -1,0 +1,181 @@
+"""The reader of queue-events against brokers in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from tests.unit.operator.worlds import NOW, make_event, make_task
+
+from loadertask_contract.events import encode_event
+from loadertask_operator.inbox import Inbox
+from loadertask_operator.kafka import events
+from loadertask_operator.metrics import Metrics
+from loadertask_operator.schema import TaskKey
+from loadertask_operator.store import Store
+
+KEY = TaskKey("loads", "btc")
+TOPIC = "queue-events"
+
+
+class Brokers:
+    """One topic: the logs of its partitions, what was committed, what fails."""
+
+    def __init__(self) -> None:
+        self.logs: dict[int, list[bytes | None]] = {0: []}
+        self.committed: dict[int, int] = {}
+        self.commit_failures: list[Exception] = []
+        self.sessions = 0
+        self.fetches = 0
+        self.resets_by_itself = True
+
+    def say(self, status: str, partition: int = 0) -> None:
+        self.logs[partition].append(encode_event(make_event(status, "p")).value)
+
+
+class Consumer:
+    """What the operator uses of AIOKafkaConsumer."""
+
+    def __init__(self, brokers: Brokers) -> None:
+        self._brokers = brokers
+        self._positions: dict[TopicPartition, int] = {}
+
+    async def start(self) -> None:
+        self._brokers.sessions += 1
+
+    async def stop(self) -> None:
+        pass
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        self._positions = {p: self._brokers.committed.get(p.partition, 0) for p in partitions}
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self._positions[partition] = offset
+
+    async def position(self, partition: TopicPartition) -> int:
+        return self._positions[partition]
+
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return {p: len(self._brokers.logs[p.partition]) for p in partitions}
+
+    async def getmany(self, **_: Any) -> dict[TopicPartition, list[Any]]:
+        self._brokers.fetches += 1
+        await asyncio.sleep(0.001)
+        return {p: records for p in self._positions if (records := self._fetched(p))}
+
+    def _fetched(self, partition: TopicPartition) -> list[Any]:
+        log = self._brokers.logs[partition.partition]
+        if self._positions[partition] > len(log) and self._brokers.resets_by_itself:
+            self._positions[partition] = 0
+        begin = self._positions[partition]
+        self._positions[partition] = max(begin, len(log))
+        timestamp = NOW.timestamp() * 1000
+        return [
+            SimpleNamespace(
+                partition=partition.partition,
+                offset=offset,
+                value=log[offset],
+                headers=(),
+                timestamp=timestamp,
+            )
+            for offset in range(begin, len(log))
+        ]
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        if self._brokers.commit_failures:
+            raise self._brokers.commit_failures.pop(0)
+        self._brokers.committed |= {p.partition: offset for p, offset in offsets.items()}
+
+
+class Admin:
+    """What the operator uses of AIOKafkaAdminClient."""
+
+    def __init__(self, brokers: Brokers) -> None:
+        self._brokers = brokers
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def describe_topics(self) -> list[dict[str, Any]]:
+        partitions = [{"partition": number} for number in self._brokers.logs]
+        return [{"topic": TOPIC, "partitions": partitions}]
+
+
+@pytest.fixture
+def brokers(monkeypatch: pytest.MonkeyPatch) -> Brokers:
+    brokers = Brokers()
+    monkeypatch.setattr(events, "AIOKafkaConsumer", lambda **_: Consumer(brokers))
+    monkeypatch.setattr(events, "AIOKafkaAdminClient", lambda **_: Admin(brokers))
+    monkeypatch.setattr(events, "_BACKOFF_S", (0.001,))
+    for interval in ("_PROBE_INTERVAL_S", "_COMMIT_INTERVAL_S"):
+        monkeypatch.setattr(events, interval, 0.005)
+    return brokers
+
+
+class Reading:
+    """A reader at work, and what it has seen."""
+
+    def __init__(self) -> None:
+        self.store, self.metrics = Store(), Metrics()
+        self.store.remember_task(make_task())
+        self.inbox = Inbox(self.store, self.metrics, lambda key: None)
+        self.reachable: list[bool] = []
+        self.consumer = events.EventsConsumer(
+            {}, TOPIC, "group", self.inbox, self.metrics, self.reachable.append
+        )
+
+    def statuses(self) -> list[str]:
+        return [event.event.payload.status.value for event in self.inbox.pending(KEY)]
+
+    def settle(self) -> None:
+        self.inbox.drop(KEY)
+
+
+@asynccontextmanager
+async def reading():
+    reader = Reading()
+    task = asyncio.create_task(reader.consumer.run())
+    try:
+        yield reader
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():  # noqa: ASYNC110 - the condition is not an event
+            await asyncio.sleep(0.001)
+
+
+async def test_what_is_settled_is_committed(brokers):
+    brokers.say("started")
+    async with reading() as reader:
+        await until(lambda: reader.statuses() == ["started"])
+        await until(lambda: reader.reachable == [True])
+        reader.settle()
+        await until(lambda: brokers.committed == {0: 1})
+
+
+@pytest.mark.parametrize("resets_by_itself", [True, False])
+async def test_a_topic_made_anew_is_read_from_its_beginning(brokers, resets_by_itself):
+    brokers.resets_by_itself = resets_by_itself
+    for _ in range(500):
+        brokers.say("loading")
+    async with reading() as reader:
+        await until(lambda: len(reader.statuses()) == 500)
+        reader.settle()
+        await until(lambda: brokers.committed == {0: 500})
+        brokers.logs = {0: []}
+        brokers.say("finished")
+        await until(lambda: reader.statuses() == ["finished"])
+        reader.settle()
+        await until(lambda: brokers.committed == {0: 1})
