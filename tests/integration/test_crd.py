@@ -94,6 +94,11 @@ BAD: list[tuple[Any, str]] = [
     (changed(CANDLES, kafka={"topic": "a/b"}), "spec.kafka.topic in body should match"),
     (changed(CANDLES, kafka={"topic": ".."}), "spec.kafka.topic must not be '.' or '..'"),
     (
+        changed(CANDLES, kafka={"topic": "queue-events"}),
+        "spec.kafka.topic must not be queue-events",
+    ),
+    (changed(CANDLES, kafka={"topic": "queue-control"}), "spec.kafka.topic must not be queue-"),
+    (
         changed(CANDLES, kafka={"bootstrapServers": "kafka"}),
         "spec.kafka.bootstrapServers must be host:port",
     ),

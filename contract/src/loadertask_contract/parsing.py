@@ -18,6 +18,7 @@ from loadertask_contract.environment import (
 from loadertask_contract.intervals import Interval
 from loadertask_contract.task_types import LoadType, parse_load_type
 from loadertask_contract.time_range import TimeRange, parse_time_range
+from loadertask_contract.topics import QUEUE_CONTROL_TOPIC, QUEUE_EVENTS_TOPIC
 
 _NEEDED = {
     "QUEUE_ID": "the identity of the workflow",
@@ -93,6 +94,7 @@ def _cross_problems(given: Mapping[str, str], now: datetime) -> list[Problem]:
         *_interval_problems(given),
         *_access_problems(given),
         *_shard_problems(given),
+        *_topic_problems(given),
     ]
 
 
@@ -147,6 +149,18 @@ def _shard_problems(given: Mapping[str, str]) -> list[Problem]:
     if index >= max(count, 1):
         return [Problem("LOADER_SHARD_INDEX", f"{index} is not below LOADER_SHARD_COUNT {count}")]
     return []
+
+
+def _topic_problems(given: Mapping[str, str]) -> list[Problem]:
+    """Records in a topic of events or commands would be read as such by the whole platform."""
+    return [
+        Problem("KAFKA_TOPIC", f"is {variable} too: records need a topic of their own")
+        for variable, default in (
+            ("QUEUE_CONTROL_TOPIC", QUEUE_CONTROL_TOPIC),
+            ("QUEUE_EVENTS_TOPIC", QUEUE_EVENTS_TOPIC),
+        )
+        if given.get("KAFKA_TOPIC") == given.get(variable, default)
+    ]
 
 
 def _load_type(given: Mapping[str, str]) -> LoadType | None:

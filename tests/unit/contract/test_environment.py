@@ -86,6 +86,8 @@ def test_all_problems_are_reported_at_once_each_with_its_variable() -> None:
         ("TIME_RANGE", "2023-02-30:2023-03-01", "'2023-02-30' is not a date"),
         ("KAFKA_TOPIC", "a/b", "is not a topic name"),
         ("KAFKA_TOPIC", "..", "is not a topic name"),
+        ("KAFKA_TOPIC", "queue-events", "is QUEUE_EVENTS_TOPIC too"),
+        ("KAFKA_TOPIC", "queue-control", "is QUEUE_CONTROL_TOPIC too"),
         ("TELEMETRY_PRODUCER_ID", "two words", "is not a producer id"),
         ("KAFKA_BOOTSTRAP_SERVERS", "kafka", "is not a list of brokers"),
         ("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:99999", "port 99999 is not from 1 to 65535"),

@@ -48,7 +48,10 @@ def unsupported(situation: Situation) -> tuple[str, ...]:
         return ()
     problems = []
     if spec.parallelism > 1:
-        problems.append("spec.parallelism: this version runs one worker per task, set it to 1")
+        problems.append(
+            "spec.parallelism: this version runs one worker per task, and the field is immutable:"
+            " delete the task and create it again with 1"
+        )
     if spec.suspend:
         problems.append("spec.suspend: this version cannot suspend a task, unset it")
     return tuple(problems)
