@@ -37,6 +37,10 @@ def configure_logging(level: int, log_format: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for library in ("kopf", "aiokafka", "aiohttp", "asyncio"):
+    for library in ("kopf", "aiohttp", "asyncio"):
         # kopf prints whole objects at its debug level (design operator §4).
         logging.getLogger(library).setLevel(max(level, logging.WARNING))
+    # aiokafka logs each of its own retries as an error, ten a second while a broker is away; our
+    # own lines say what it means.
+    is_verbose = level <= logging.DEBUG
+    logging.getLogger("aiokafka").setLevel(logging.INFO if is_verbose else logging.CRITICAL)
