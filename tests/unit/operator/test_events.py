@@ -115,7 +115,7 @@ def brokers(monkeypatch: pytest.MonkeyPatch) -> Brokers:
     monkeypatch.setattr(events, "AIOKafkaConsumer", lambda **_: Consumer(brokers))
     monkeypatch.setattr(events, "AIOKafkaAdminClient", lambda **_: Admin(brokers))
     monkeypatch.setattr(events, "_BACKOFF_S", (0.001,))
-    for interval in ("_PROBE_INTERVAL_S", "_COMMIT_INTERVAL_S"):
+    for interval in ("_PROBE_INTERVAL_S", "_COMMIT_INTERVAL_S", "_PARTITIONS_INTERVAL_S"):
         monkeypatch.setattr(events, interval, 0.005)
     return brokers
 
@@ -147,7 +147,8 @@ async def reading():
         yield reader
     finally:
         task.cancel()
-        await asyncio.wait([task])
+        _, pending = await asyncio.wait([task], timeout=5)
+        assert not pending, "a cancellation was swallowed"
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -179,3 +180,13 @@ async def test_a_topic_made_anew_is_read_from_its_beginning(brokers, resets_by_i
         await until(lambda: reader.statuses() == ["finished"])
         reader.settle()
         await until(lambda: brokers.committed == {0: 1})
+
+
+async def test_partitions_that_are_added_are_read(brokers):
+    brokers.say("started")
+    async with reading() as reader:
+        await until(lambda: reader.statuses() == ["started"])
+        brokers.logs[1] = []
+        brokers.say("finished", partition=1)
+        await until(lambda: reader.statuses() == ["started", "finished"])
+        assert brokers.sessions == 2

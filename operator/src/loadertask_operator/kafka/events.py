@@ -25,6 +25,8 @@ _START_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 5.0
 _PROBE_INTERVAL_S = 2.0
 _PROBE_TIMEOUT_S = 5.0
+# Asking for the partitions takes a client of its own: one assigned by hand knows only its own.
+_PARTITIONS_INTERVAL_S = 30.0
 _COMMIT_INTERVAL_S = 1.0
 _COMMIT_TIMEOUT_S = 10.0
 _POLL_MS = 1000
@@ -97,16 +99,18 @@ class EventsConsumer:
             retry_backoff_ms=200,
         )
         try:
-            await asyncio.wait_for(consumer.start(), _START_TIMEOUT_S)
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                await consumer.start()
             partitions = await self._partitions()
             consumer.assign(partitions)
-            ends = await asyncio.wait_for(consumer.end_offsets(partitions), _PROBE_TIMEOUT_S)
+            ends = await self._ends(consumer, partitions)
             self._seek(consumer, ends)
             logger.info("reading %s, partitions %s", self._topic, [p.partition for p in partitions])
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read(consumer, ends))
                 group.create_task(self._commit(consumer))
                 group.create_task(self._probe(consumer, partitions))
+                group.create_task(self._watch_partitions(partitions))
         finally:
             await asyncio.wait({asyncio.create_task(consumer.stop())}, timeout=_STOP_TIMEOUT_S)
 
@@ -133,8 +137,9 @@ class EventsConsumer:
         """The topic's partitions; asking for all topics never creates a missing one."""
         admin = AIOKafkaAdminClient(**self._arguments)
         try:
-            await asyncio.wait_for(admin.start(), _START_TIMEOUT_S)
-            listed = await asyncio.wait_for(admin.describe_topics(), _START_TIMEOUT_S)
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                await admin.start()
+                listed = await admin.describe_topics()
         finally:
             await asyncio.wait({asyncio.create_task(admin.close())}, timeout=_STOP_TIMEOUT_S)
         found = [topic["partitions"] for topic in listed if topic["topic"] == self._topic]
@@ -157,6 +162,14 @@ class EventsConsumer:
                     self._inbox.receive(_record(record, now), now)
             await asyncio.sleep(0)
 
+    async def _ends(
+        self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        # Not wait_for: in Python 3.11 it swallows a cancellation that meets the answer.
+        async with asyncio.timeout(_PROBE_TIMEOUT_S):
+            ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
+        return ends
+
     async def _behind(
         self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]
     ) -> dict[TopicPartition, int]:
@@ -167,7 +180,8 @@ class EventsConsumer:
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         while True:
             await asyncio.sleep(_COMMIT_INTERVAL_S)
-            await asyncio.wait_for(self._commit_once(consumer), _COMMIT_TIMEOUT_S)
+            async with asyncio.timeout(_COMMIT_TIMEOUT_S):
+                await self._commit_once(consumer)
 
     async def _commit_once(self, consumer: AIOKafkaConsumer) -> None:
         offsets = {
@@ -184,11 +198,18 @@ class EventsConsumer:
         while True:
             # First ours, then the broker's: reading goes on meanwhile.
             read = self._next_offsets(partitions)
-            ends = await asyncio.wait_for(consumer.end_offsets(partitions), _PROBE_TIMEOUT_S)
+            ends = await self._ends(consumer, partitions)
             if any((read[partition] or 0) > end for partition, end in ends.items()):
                 raise TopicChangedError("it ends before what was read already")
             self._metrics.consumer_lag.set(self._lag(ends))
             await asyncio.sleep(_PROBE_INTERVAL_S)
+
+    async def _watch_partitions(self, assigned: list[TopicPartition]) -> None:
+        """Notice partitions that were added: nobody assigns them to us."""
+        while True:
+            await asyncio.sleep(_PARTITIONS_INTERVAL_S)
+            if await self._partitions() != assigned:
+                raise TopicChangedError("it has other partitions than before")
 
     def _lag(self, ends: dict[TopicPartition, int]) -> int:
         """Records not read yet; a partition that nothing was read from does not count."""
