@@ -97,8 +97,7 @@ def _with_active_job(situation: Situation, job: JobState) -> Verdict:
         return Underway(Course.STARTING)
     if not said.is_terminal:
         return Underway(Course.RUNNING)
-    last = situation.status.last_event
-    until = (last.time if last else situation.moment) + situation.rules.grace
+    until = _last_sign(situation, since=job.created_at) + situation.rules.grace
     spoken = _spoken_ending(situation)
     if spoken and situation.now >= until:
         warning = f"Job {job.name} goes on after the worker said {said}: it is deleted"
@@ -107,6 +106,13 @@ def _with_active_job(situation: Situation, job: JobState) -> Verdict:
     if is_pending and said is not EventStatus.INTERRUPTED:
         return Underway(Course.RUNNING, until)
     return Underway(Course.STOPPING, until)
+
+
+def _last_sign(situation: Situation, since: datetime) -> datetime:
+    """The last moment at which the worker is known to have done anything, at least ``since``."""
+    last, pod = situation.status.last_event, situation.pod
+    ended_at = pod.end.ended_at if pod and pod.end else None
+    return max(since, last.time if last else since, ended_at or since)
 
 
 def _with_ended_job(situation: Situation, job: JobState) -> Verdict:

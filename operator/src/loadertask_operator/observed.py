@@ -49,6 +49,7 @@ class PodEnd:
     exit_code: int
     reason: str = ""
     message: str = ""
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,4 +202,5 @@ def _pod_end(terminated: Mapping[str, Any]) -> PodEnd:
         int(terminated.get("exitCode", -1)),
         terminated.get("reason", ""),
         terminated.get("message", ""),
+        parse_time(terminated["finishedAt"]) if terminated.get("finishedAt") else None,
     )

@@ -292,6 +292,33 @@ def test_the_active_deadline_ends_the_task_without_a_retry():
     assert condition(plan, "Failed") == ("True", "DeadlineExceeded")
 
 
+@pytest.mark.parametrize(
+    ("said", "phase"), [("finished", "Succeeded"), ("interrupted", "Stopped"), ("error", "Failed")]
+)
+def test_a_deadline_that_passes_after_the_last_word_leaves_the_end_as_it_was_said(said, phase):
+    spec = {"activeDeadlineSeconds": 60, "backoffLimit": 0}
+    task = make_task(look(started(**spec), "active", make_pod(), said, 0).status, **spec)
+    assert task.status.phase == "Stopping"
+    late = received(make_event("loading", producer(task)), offset=6, time=after(59))
+    overdue = decide(
+        Observed(task, job=JOBS["active"], pod=make_pod(), events=(late,)), RULES, after(59.5)
+    )
+    assert overdue.status.phase == "Stopping"
+    assert look(task, "active", make_pod(), at=60).status.phase == phase
+    last_word = received(make_event(said, producer(task)), offset=7, time=after(59))
+    at_once = Observed(started(**spec), job=JOBS["active"], pod=make_pod(), events=(last_word,))
+    assert decide(at_once, RULES, after(61)).status.phase == "Stopping"
+    assert decide(at_once, RULES, after(119)).status.phase == phase
+
+
+def test_a_last_word_in_the_termination_log_alone_waits_for_the_job_within_the_grace():
+    task = started()
+    left = termination("finished", producer(task), written=1440)
+    pod = make_pod(exit_code=0, message=left, ended_at=after(400))
+    assert look(task, "active", pod, at=402).status.phase == "Stopping"
+    assert look(task, "active", pod, at=460).status.phase == "Succeeded"
+
+
 def test_a_job_held_back_by_kueue_has_no_startup_deadline():
     plan = look(started(), make_job(is_suspended=True), None, None, 4000)
     assert plan.status.phase == "Starting"
@@ -522,6 +549,18 @@ def test_a_silence_while_the_operator_was_away_is_no_evidence():
     assert away(task, "complete", 660).status.reason == "NoTerminalEvent"
     assert away(task, "active", 601).status.phase == "Starting"
     assert away(task, "active", 660).status.reason == "StartupDeadlineExceeded"
+
+
+def test_a_running_pod_has_no_startup_deadline_while_its_events_cannot_be_read():
+    task = started(backoffLimit=0)
+    running, pending = make_pod(), make_pod(phase="Pending")
+    deaf = {"has_caught_up": False, "listening_since": NOW, "broker_is_reachable": False}
+    assert away(task, "active", 4000, pod=running, **deaf).status.phase == "Starting"
+    assert away(task, "active", 4000, pod=pending, **deaf).status.phase == "Failed"
+    heard = {"listening_since": after(4000), "has_caught_up": True}
+    assert away(task, "active", 4059, pod=running, **heard).status.phase == "Starting"
+    silent = away(task, "active", 4060, pod=running, **heard)
+    assert silent.status.reason == "StartupDeadlineExceeded"
 
 
 def test_a_crash_is_judged_when_the_events_before_it_have_been_read():

@@ -42,9 +42,11 @@ def test_a_pod_is_read_by_the_state_of_its_loader():
         {"metadata": META, "status": {"phase": "Pending", "containerStatuses": [sidecar, loader]}}
     )
     assert (pod.waiting_reason, pod.end, pod.is_running) == ("ImagePullBackOff", None, False)
-    ended = {"name": "loader", "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}
+    killed = {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-01-01T12:00:00Z"}
+    ended = {"name": "loader", "state": {"terminated": killed}}
     pod = parse_pod({"metadata": META, "status": {"phase": "Failed", "containerStatuses": [ended]}})
     assert (pod.end.exit_code, pod.end.reason) == (137, "OOMKilled")
+    assert pod.end.ended_at == NOW
 
 
 @pytest.mark.parametrize("message", ["", "Killed", "{}", "[1]", '{"status":"x"}'])

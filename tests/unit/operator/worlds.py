@@ -72,10 +72,11 @@ def make_pod(
     exit_code: int | None = None,
     message: str = "",
     end_reason: str = "",
+    ended_at: datetime | None = None,
     attempt: int = 1,
     **changes: Any,
 ) -> PodState:
-    end = None if exit_code is None else PodEnd(exit_code, end_reason, message)
+    end = None if exit_code is None else PodEnd(exit_code, end_reason, message, ended_at)
     return PodState(
         namespace="loads",
         name=f"btc-{attempt}-x",

@@ -23,6 +23,9 @@ def on_deadline(situation: Situation) -> Plan | None:
     verdict = judge(situation)
     if not isinstance(verdict, Underway) or not situation.job_may_run:
         return None
+    if situation.said is not None and situation.said.is_terminal:
+        # How the attempt ended is known: the grace of its Job ends it, within its own bound.
+        return None
     if is_over_active:
         ending = Ending(
             Outcome.FAILED, Reason.DEADLINE_EXCEEDED, _OVERDUE, recovery=Recovery.GIVE_UP
@@ -39,9 +42,15 @@ def _give_up_retrying(situation: Situation) -> Plan:
 
 
 def startup_deadline(situation: Situation) -> datetime | None:
-    """When the worker must have said something; a Job held back by Kueue has not begun."""
-    job, spec = situation.observed.own_job, situation.observed.task.spec
+    """When the worker must have said something; a Job held back by Kueue has not begun.
+
+    While events cannot be read, a running pod is proof enough that the worker has started:
+    what it says is not heard here, and the end of its Job still ends the attempt.
+    """
+    job, spec, pod = situation.observed.own_job, situation.observed.task.spec, situation.pod
     if job is None or spec is None or job.is_suspended or situation.said is not None:
+        return None
+    if not situation.observed.has_caught_up and pod is not None and pod.is_running:
         return None
     begun = job.started_at or job.created_at
     deadline = begun + timedelta(seconds=spec.startup_deadline_seconds)
