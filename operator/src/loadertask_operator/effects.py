@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from loadertask_operator.conditions import is_terminal
 from loadertask_operator.configuration import Configuration
-from loadertask_operator.errors import ConflictError, NotFoundError, RefusedError
+from loadertask_operator.errors import ConflictError, InvalidError, NotFoundError, RefusedError
 from loadertask_operator.inbox import Inbox
 from loadertask_operator.manifests.job import render_job
 from loadertask_operator.metrics import Metrics
@@ -80,7 +80,7 @@ class Effects:
     async def _write_status(self, task: LoaderTask, plan: Plan) -> LoaderTask:
         try:
             written = await self._api.put_status(task, plan.status)
-        except RefusedError:
+        except InvalidError:
             # A status that the schema refuses will be refused again: its events must not hold
             # back the offsets of all others.
             self._inbox.drop(task.key)

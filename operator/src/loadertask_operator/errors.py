@@ -3,7 +3,8 @@
 ApiError             the API server did not do what was asked
 ├── NotFoundError    404: the object is gone
 ├── ConflictError    409: it exists already, or our view of it is outdated
-├── RefusedError     400, 403, 422: asking again changes nothing by itself
+├── RefusedError     400, 403, 405, 413, 415, 422: asking again changes nothing by itself
+│   └── InvalidError 400, 413, 422: it is the object itself that is refused, not the asker
 └── UnavailableError 429, 5xx, timeouts, no connection: ask again later
 """
 
@@ -31,6 +32,10 @@ class RefusedError(ApiError):
     """The request is not acceptable as it is."""
 
 
+class InvalidError(RefusedError):
+    """No right or repair elsewhere would make this very object acceptable."""
+
+
 class UnavailableError(ApiError):
     """The server cannot answer now."""
 
@@ -41,6 +46,8 @@ def api_error(status: int, message: str) -> ApiError:
         return NotFoundError(status, message)
     if status == 409:
         return ConflictError(status, message)
-    if status in {400, 403, 405, 413, 415, 422}:
+    if status in {400, 413, 422}:
+        return InvalidError(status, message)
+    if status in {403, 405, 415}:
         return RefusedError(status, message)
     return UnavailableError(status, message)

@@ -15,6 +15,7 @@ from loadertask_devstack.stack import free_port
 from loadertask_operator import names
 from loadertask_operator.errors import (
     ConflictError,
+    InvalidError,
     NotFoundError,
     RefusedError,
     UnavailableError,
@@ -45,7 +46,10 @@ def test_the_longest_task_name_still_makes_a_job_name():
         (404, NotFoundError),
         (409, ConflictError),
         (403, RefusedError),
-        (422, RefusedError),
+        (405, RefusedError),
+        (400, InvalidError),
+        (413, InvalidError),
+        (422, InvalidError),
         (401, UnavailableError),
         (429, UnavailableError),
         (500, UnavailableError),

@@ -17,10 +17,12 @@ from loadertask_contract.events import encode_event
 from loadertask_operator.conditions import TERMINAL_TYPES, is_terminal
 from loadertask_operator.configuration import read_configuration
 from loadertask_operator.errors import (
+    ApiError,
     ConflictError,
     NotFoundError,
     RefusedError,
     UnavailableError,
+    api_error,
 )
 from loadertask_operator.inbox import Inbox, Record
 from loadertask_operator.metrics import Metrics
@@ -396,10 +398,23 @@ async def test_a_status_that_is_refused_does_not_hold_back_the_offsets_of_others
     world = Harness()
     await world.settle()
     world.say("started")
-    world.api.failures = [RefusedError(422, "too long")]
+    world.api.failures = [api_error(422, "too long")]
     with pytest.raises(RefusedError):
         await world.reconciler.reconcile(KEY)
     assert world.inbox.ledger.committable() == {0: 1}
+
+
+@pytest.mark.parametrize("status", [401, 403, 405, 429, 500])
+async def test_a_status_that_may_not_be_written_now_keeps_its_events(status):
+    world = Harness()
+    await world.settle()
+    world.say("started")
+    world.api.failures = [api_error(status, "no")]
+    with pytest.raises(ApiError):
+        await world.reconciler.reconcile(KEY)
+    assert world.inbox.ledger.committable() == {0: 0}
+    await world.settle()
+    assert world.status.phase == "Running"
 
 
 async def test_events_of_a_vanished_task_are_settled():
