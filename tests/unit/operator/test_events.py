@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import GroupAuthorizationFailedError
 from tests.unit.operator.worlds import NOW, make_event, make_task
 
 from loadertask_contract.events import encode_event
@@ -190,3 +191,14 @@ async def test_partitions_that_are_added_are_read(brokers):
         brokers.say("finished", partition=1)
         await until(lambda: reader.statuses() == ["started", "finished"])
         assert brokers.sessions == 2
+
+
+async def test_a_commit_that_fails_is_tried_again_while_reading_goes_on(brokers):
+    brokers.commit_failures = [GroupAuthorizationFailedError("group"), TimeoutError()]
+    brokers.say("started")
+    async with reading() as reader:
+        await until(lambda: reader.statuses() == ["started"])
+        reader.settle()
+        await until(lambda: brokers.committed == {0: 1})
+        assert brokers.sessions == 1
+        assert reader.reachable == [True]

@@ -178,10 +178,19 @@ class EventsConsumer:
             return {p: end for p, end in ends.items() if await consumer.position(p) < end}
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+        """Reading does without commits: a failed one is tried again with the next offsets."""
+        has_failed = False
         while True:
             await asyncio.sleep(_COMMIT_INTERVAL_S)
-            async with asyncio.timeout(_COMMIT_TIMEOUT_S):
-                await self._commit_once(consumer)
+            try:
+                async with asyncio.timeout(_COMMIT_TIMEOUT_S):
+                    await self._commit_once(consumer)
+            except (KafkaError, OSError, TimeoutError) as error:
+                level = logging.DEBUG if has_failed else logging.WARNING
+                logger.log(level, "offsets not committed: %s %s", type(error).__name__, error)
+                has_failed = True
+            else:
+                has_failed = False
 
     async def _commit_once(self, consumer: AIOKafkaConsumer) -> None:
         offsets = {
