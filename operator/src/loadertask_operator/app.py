@@ -102,10 +102,12 @@ class Operator:
         self._is_listed = True
 
     async def _reconcile(self, key: TaskKey) -> float | None:
-        with self._metrics.reconcile_duration.time():
-            wait_s = await self._reconciler.reconcile(key)
-        self._progress_at_s = time.monotonic()
-        return wait_s
+        try:
+            with self._metrics.reconcile_duration.time():
+                return await self._reconciler.reconcile(key)
+        finally:
+            # A failure is progress as well: a restart does not bring back an API server.
+            self._progress_at_s = time.monotonic()
 
     async def _sweep(self) -> None:
         """Repair lost wake-ups and lost deletions, again and again."""

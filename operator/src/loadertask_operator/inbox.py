@@ -47,7 +47,12 @@ class Inbox:
         self._metrics = metrics
         self._wake = wake
         self._events: defaultdict[TaskKey, list[_Waiting]] = defaultdict(list)
+        self._count = 0
         self.ledger = OffsetLedger()
+
+    def __len__(self) -> int:
+        """How many events wait, over all tasks."""
+        return self._count
 
     def receive(self, record: Record, now: datetime) -> None:
         """Sort a record to the tasks it concerns; count and drop what concerns none."""
@@ -63,6 +68,7 @@ class Inbox:
             return
         for key in keys:
             self._events[key].append(_Waiting(received, receipt))
+            self._count += 1
             self._wake(key)
 
     def pending(self, key: TaskKey) -> tuple[ReceivedEvent, ...]:
@@ -78,6 +84,7 @@ class Inbox:
         for waiting in self._events.get(key, ()):
             if id(waiting.event) in settled:
                 self.ledger.settle(waiting.receipt)
+                self._count -= 1
             else:
                 left.append(waiting)
         if left:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import time
 from typing import cast
 
+import pytest
 from tests.unit.operator.test_reconcile import KEY, MemoryApi
 from tests.unit.operator.worlds import make_job, make_task
 
@@ -35,3 +37,16 @@ async def test_the_sweep_outlives_an_api_server_that_does_not_answer():
     await operator._forget_vanished()
     assert operator._store.task(KEY)
     assert len(operator._queue) == 0
+
+
+async def test_failing_is_no_reason_to_be_restarted(monkeypatch):
+    api = MemoryApi(make_task())
+    operator = make_operator(api)
+    operator._queue.add(KEY)
+    begun_s = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: begun_s + 301)
+    assert "none was finished" in (operator._liveness() or "")
+    api.failures = [UnavailableError(0, "away")]
+    with pytest.raises(UnavailableError):
+        await operator._reconcile(KEY)
+    assert operator._liveness() is None

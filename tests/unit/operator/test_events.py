@@ -202,3 +202,19 @@ async def test_a_commit_that_fails_is_tried_again_while_reading_goes_on(brokers)
         await until(lambda: brokers.committed == {0: 1})
         assert brokers.sessions == 1
         assert reader.reachable == [True]
+
+
+async def test_no_more_is_read_than_memory_is_meant_to_hold(brokers, monkeypatch):
+    monkeypatch.setattr(events, "_MAX_UNSETTLED_EVENTS", 3)
+    monkeypatch.setattr(events, "_PAUSE_S", 0.001)
+    for _ in range(3):
+        brokers.say("loading")
+    async with reading() as reader:
+        await until(lambda: len(reader.inbox) == 3)
+        brokers.say("finished")
+        fetches = brokers.fetches
+        await asyncio.sleep(0.05)
+        assert brokers.fetches == fetches
+        assert len(reader.inbox) == 3
+        reader.settle()
+        await until(lambda: reader.statuses() == ["finished"])

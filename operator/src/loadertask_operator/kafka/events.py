@@ -31,6 +31,9 @@ _COMMIT_INTERVAL_S = 1.0
 _COMMIT_TIMEOUT_S = 10.0
 _POLL_MS = 1000
 _MAX_RECORDS = 500
+# More than this is not kept in memory while no status can be written; the topic keeps the rest.
+_MAX_UNSETTLED_EVENTS = 20_000
+_PAUSE_S = 0.1
 _BACKOFF_S = (0.5, 1, 2, 5, 10)
 # The broker hands out at least one batch, whatever its size; more than a foreign 1 MB in one go
 # saves round trips.
@@ -152,6 +155,9 @@ class EventsConsumer:
         while True:
             if behind and not (behind := await self._behind(consumer, behind)):
                 self._set_reachable(True)
+            if len(self._inbox) >= _MAX_UNSETTLED_EVENTS:
+                await asyncio.sleep(_PAUSE_S)
+                continue
             batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
             now = datetime.now(UTC)
             for partition, records in batches.items():
