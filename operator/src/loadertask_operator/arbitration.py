@@ -65,6 +65,8 @@ def judge(situation: Situation) -> Verdict:
         return Underway(Course.NOT_CREATED)
     if job is None or (attempt.job_uid and job.uid != attempt.job_uid):
         return _without_job(situation)
+    if job.outcome is None and situation.deletion_hangs:
+        return _without_job(situation)
     if job.outcome is None:
         return _with_active_job(situation, job)
     return _with_ended_job(situation, job)
@@ -73,22 +75,36 @@ def judge(situation: Situation) -> Verdict:
 def _without_job(situation: Situation) -> Verdict:
     attempt = situation.attempt
     assert attempt is not None  # noqa: S101 - judge has checked it
-    if attempt.job_uid is None and situation.said is None:
+    if attempt.job_uid is None and situation.said is None and not situation.pod_may_run:
         return Underway(Course.NOT_CREATED)
     stop = situation.status.stop
     if stop and stop.method is StopMethod.JOB_DELETED and situation.said is not _FINISHED:
-        return _stopped(situation)
+        return _stopped_without_job(situation)
     spoken = _spoken_ending(situation)
     if spoken:
         return spoken
+    if situation.pod_may_run:
+        # A Job can be deleted without its pod: the worker goes on, and ends by itself.
+        return Underway(Course.UNKNOWN)
     # Absence is not failure: the Job may only be missing from an outdated view.
     running = situation.status.condition(ConditionType.RUNNING)
     since = running.last_transition_time if running and running.status == "Unknown" else None
-    until = situation.silent_until(since or situation.moment)
+    until = situation.silent_until(_last_sign(situation, since or situation.moment))
     if situation.now < until:
         return Underway(Course.UNKNOWN, until)
     message = f"Job {attempt.job_name} is gone, and its worker has not said how it ended"
     return Ending(Outcome.FAILED, Reason.JOB_DISAPPEARED, message, recovery=Recovery.RETRY)
+
+
+def _stopped_without_job(situation: Situation) -> Verdict:
+    until = situation.stop_ends_at
+    if not situation.pod_may_run:
+        return _stopped(situation)
+    if until and situation.now < until:
+        return Underway(Course.STOPPING, until)
+    return _with_warning(
+        _stopped(situation), "the pod did not end in time: it is left to the cluster"
+    )
 
 
 def _with_active_job(situation: Situation, job: JobState) -> Verdict:

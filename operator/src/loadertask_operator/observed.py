@@ -24,7 +24,10 @@ class JobOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """A Job, as far as the decision needs it; ``ended_at`` is set with ``outcome``."""
+    """A Job, as far as the decision needs it; ``ended_at`` is set with ``outcome``.
+
+    ``deleted_at`` is when its deletion was asked for.
+    """
 
     namespace: str
     name: str
@@ -38,6 +41,7 @@ class JobState:
     outcome: JobOutcome | None = None
     ended_at: datetime | None = None
     is_deleting: bool = False
+    deleted_at: datetime | None = None
     is_suspended: bool = False
     ttl_s: int | None = None
 
@@ -72,6 +76,11 @@ class PodState:
     def is_running(self) -> bool:
         """Whether the worker's program may run."""
         return self.phase == "Running" and self.end is None
+
+    @property
+    def may_run(self) -> bool:
+        """Whether it has not ended: a pending pod starts even when its Job is gone."""
+        return self.end is None and self.phase not in ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +144,15 @@ def parse_job(body: Mapping[str, Any]) -> JobState:
         outcome=outcome,
         ended_at=ended_at,
         is_deleting=metadata.get("deletionTimestamp") is not None,
+        deleted_at=_deletion_time(metadata),
         is_suspended=bool(body.get("spec", {}).get("suspend")),
         ttl_s=body.get("spec", {}).get("ttlSecondsAfterFinished"),
     )
+
+
+def _deletion_time(metadata: Mapping[str, Any]) -> datetime | None:
+    text = metadata.get("deletionTimestamp")
+    return parse_time(text) if text else None
 
 
 def parse_pod(body: Mapping[str, Any]) -> PodState:

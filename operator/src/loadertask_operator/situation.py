@@ -11,7 +11,7 @@ from typing import Any
 
 from loadertask_contract.events import EventStatus
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth, with_claims
-from loadertask_operator.observed import Observed, PodState, termination_of
+from loadertask_operator.observed import JobState, Observed, PodState, termination_of
 from loadertask_operator.plan import Plan
 from loadertask_operator.status import CurrentAttempt, Phase, Status, shortened, whole_seconds
 
@@ -106,7 +106,33 @@ class Situation:
     def job_may_run(self) -> bool:
         """Whether a Job of ours exists that has not ended."""
         job = self.observed.own_job
-        return job is not None and job.outcome is None
+        return job is not None and job.outcome is None and not self.deletion_hangs
+
+    @property
+    def pod_may_run(self) -> bool:
+        """Whether a pod of the latest attempt has not ended, with or without its Job."""
+        return self.pod is not None and self.pod.may_run
+
+    @property
+    def worker_may_run(self) -> bool:
+        """Whether another worker beside it would be the second one."""
+        return self.job_may_run or self.pod_may_run
+
+    @property
+    def deletion_hangs(self) -> bool:
+        """Whether the Job's deletion takes too long: it counts as gone then, its pod does not."""
+        job = self.observed.own_job
+        return job is not None and job.deleted_at is not None and self.now >= self.hangs_at(job)
+
+    def hangs_at(self, job: JobState) -> datetime:
+        """When a deletion of ``job`` that is asked for now or was before has taken too long."""
+        return (job.deleted_at or self.moment) + self.stop_timeout + self.rules.grace
+
+    @property
+    def stop_ends_at(self) -> datetime | None:
+        """When a requested stop is over, whatever Job, pod and Kafka do."""
+        stop = self.status.stop
+        return stop.requested_at + self.stop_timeout + self.rules.grace if stop else None
 
     def silent_until(self, since: datetime) -> datetime:
         """When the worker has been silent for a whole grace, from ``since`` on."""
@@ -154,7 +180,7 @@ class Situation:
                 Reason.IMAGE_PULL_BACK_OFF,
                 f"{self.pod.waiting_reason}: {self.pod.waiting_message}",
             )
-        if self.job_may_run and not self.attempt_has_ended and self.worker_was_seen:
+        if self.worker_may_run and not self.attempt_has_ended and self.worker_was_seen:
             return Claim(ConditionType.RUNNING, Truth.TRUE, Reason.POD_RUNNING)
         return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.POD_PENDING)
 

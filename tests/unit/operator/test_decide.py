@@ -248,7 +248,10 @@ def test_a_retry_waits_for_its_backoff_and_then_makes_a_second_attempt():
     assert waiting.create is None
     assert after(9) <= waiting.recheck_at <= after(11)
     assert waiting.job_ttl_s == 3600
-    second = decide(Observed(task, job=JOBS["failed"]), RULES, after(11))
+    late = decide(Observed(task, job=JOBS["failed"]), RULES, after(11))
+    assert (late.create, late.job_ttl_s) == (None, 3600)
+    kept = replace(JOBS["failed"], ttl_s=3600)
+    second = decide(Observed(task, job=kept), RULES, after(11))
     assert second.create.number == 2
     assert second.create.job_name == "btc-2"
     assert second.create.producer_id != producer(task)
@@ -263,6 +266,93 @@ def test_no_second_worker_starts_while_the_first_job_may_run():
     assert plan.delete_job is Propagation.FOREGROUND
     # Its end wakes us: looking again and again meanwhile would keep a core busy.
     assert plan.recheck_at is None
+
+
+def test_a_pod_that_outlives_its_job_is_followed_to_its_end_before_a_second_one_starts():
+    orphan, ended = make_pod(), make_pod(exit_code=137)
+    task = make_task(look(started(backoffLimit=1), "none", orphan, "loading", 0).status)
+    assert task.status.reason == "JobDisappeared"
+    assert look(task, "none", orphan, at=5000).status.phase == "Running"
+    error = received(make_event("error", producer(task)), offset=6, time=after(5000))
+    said = decide(Observed(task, pod=orphan, events=(error,)), RULES, after(5000)).status
+    assert said.phase == "Retrying"
+    assert decide(Observed(make_task(said), pod=orphan), RULES, after(9000)).create is None
+    assert decide(Observed(make_task(said), pod=ended), RULES, after(9000)).create.number == 2
+    gone = look(task, "none", ended, at=5000)
+    assert gone.status.phase == "Retrying"
+
+
+def test_the_grace_of_a_job_that_disappeared_begins_with_the_last_event():
+    task = make_task(look(started(), "none").status)
+    talking = received(make_event("loading", producer(task)), offset=6, time=after(59))
+    plan = decide(Observed(task, events=(talking,)), RULES, after(61))
+    assert plan.status.reason == "JobDisappeared"
+    assert decide(Observed(task, events=(talking,)), RULES, after(119)).status.phase == "Retrying"
+
+
+def test_the_active_deadline_ends_the_task_of_a_pod_that_outlives_its_job():
+    spec = {"activeDeadlineSeconds": 600}
+    task = make_task(look(started(**spec), "none", make_pod(), "loading").status, **spec)
+    plan = look(task, "none", make_pod(), at=600)
+    assert condition(plan, "Failed") == ("True", "DeadlineExceeded")
+
+
+HANGING = replace(make_job(), is_deleting=True, deleted_at=NOW)
+
+
+def test_a_job_whose_deletion_hangs_counts_as_gone_and_its_pod_does_not():
+    failed = look(started(), "active", None, None, 300).status
+    deleting = replace(HANGING, deleted_at=after(300))
+    waiting = decide(Observed(make_task(failed), job=deleting), RULES, after(389))
+    assert waiting.create is None
+    assert waiting.recheck_at == after(390)
+    later = decide(Observed(make_task(failed), job=deleting, pod=make_pod()), RULES, after(390))
+    assert later.create is None
+    assert decide(Observed(make_task(failed), job=deleting), RULES, after(390)).create.number == 2
+
+
+def test_a_load_whose_job_somebody_deletes_without_end_is_retried_after_the_grace():
+    task = make_task(look(started(), HANGING, None, "loading").status)
+    assert look(task, HANGING, at=89).status.phase == "Running"
+    unknown = look(task, HANGING, at=90)
+    assert unknown.status.reason == "JobDisappeared"
+    assert look(make_task(unknown.status), HANGING, at=150).status.phase == "Retrying"
+
+
+def test_a_stop_ends_even_when_the_deletion_of_the_job_does_not():
+    status = stopping(30, stopping(0).status).status
+    hanging = replace(HANGING, deleted_at=after(30))
+    waiting = stopping(119, status, job=hanging)
+    assert waiting.status.phase == "Stopping"
+    assert waiting.recheck_at == after(120)
+    ended = stopping(120, status, job=hanging)
+    assert condition(ended, "Complete") == ("True", "Stopped")
+    assert any("did not end" in notice.message for notice in ended.notices)
+
+
+def test_a_worker_without_a_job_is_asked_to_stop_too_and_its_task_ends_in_time():
+    asked = stopping(0, started().status, job="none")
+    assert asked.send_stop
+    late = stopping(30, asked.status, job="none")
+    assert late.recheck_at == after(90)
+    assert stopping(89, late.status, job="none").status.phase == "Stopping"
+    ended = stopping(90, late.status, job="none")
+    assert condition(ended, "Complete") == ("True", "Stopped")
+
+
+def test_a_stop_while_the_pod_of_an_ended_attempt_hangs_ends_the_task():
+    failed = look(started(), "active", make_pod(), None, 300).status
+    asked = look(make_task(failed, stop=True), "none", make_pod(), at=400)
+    assert asked.status.phase == "Stopping"
+    over = look(make_task(asked.status, stop=True), "none", make_pod(), at=490)
+    assert condition(over, "Complete") == ("True", "Stopped")
+
+
+def test_the_deletion_of_an_ended_task_does_not_wait_for_ever_for_its_job():
+    task = replace(ended(), deletion_time=NOW)
+    alive = replace(make_job(), is_deleting=True)
+    assert decide(Observed(task, job=alive), RULES, after(89)).needs_finalizer
+    assert not decide(Observed(task, job=alive), RULES, after(90)).needs_finalizer
 
 
 def test_a_ban_holds_back_the_retry():

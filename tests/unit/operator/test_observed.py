@@ -29,6 +29,11 @@ def test_a_job_is_read_with_its_owner_and_its_end():
     assert (job.task_name, job.attempt, job.ttl_s, job.is_suspended) == ("btc", 1, 5, True)
 
 
+def test_a_job_that_is_being_deleted_has_the_moment_it_was_asked_for():
+    job = parse_job({"metadata": META | {"deletionTimestamp": "2026-01-01T12:00:00Z"}})
+    assert (job.is_deleting, job.deleted_at) == (True, NOW)
+
+
 @pytest.mark.parametrize("label", ["", "x", "-1", "9" * 30])
 def test_an_attempt_label_that_is_no_number_is_nobodys_attempt(label):
     labels = {"streamforge.io/task": "btc", "streamforge.io/attempt": label}

@@ -21,7 +21,10 @@ def on_deadline(situation: Situation) -> Plan | None:
     if situation.attempt_has_ended:
         return _give_up_retrying(situation) if is_over_active else None
     verdict = judge(situation)
-    if not isinstance(verdict, Underway) or not situation.job_may_run:
+    if not isinstance(verdict, Underway):
+        return None
+    is_orphan = verdict.course is Course.UNKNOWN and situation.pod_may_run
+    if not situation.job_may_run and not is_orphan:
         return None
     if situation.said is not None and situation.said.is_terminal:
         # How the attempt ended is known: the grace of its Job ends it, within its own bound.

@@ -13,7 +13,7 @@ def on_deletion(situation: Situation) -> Plan | None:
     task = situation.observed.task
     if task.deletion_time is None:
         return None
-    if not task.has_finalizer or not situation.job_may_run:
+    if not task.has_finalizer or not situation.worker_may_run:
         return Plan(status=task.status, needs_finalizer=False)
     if task.skips_graceful_stop:
         notice = Notice(
@@ -21,7 +21,8 @@ def on_deletion(situation: Situation) -> Plan | None:
         )
         return _let_go(situation, notice)
     stop = situation.status.stop
-    begun = max(stop.requested_at, task.deletion_time) if stop else situation.moment
+    unasked_since = task.deletion_time if is_terminal(task.status) else situation.moment
+    begun = max(stop.requested_at, task.deletion_time) if stop else unasked_since
     give_up_at = begun + situation.stop_timeout + situation.rules.grace
     if situation.now >= give_up_at:
         notice = Notice(
@@ -54,7 +55,7 @@ def _let_go(situation: Situation, notice: Notice) -> Plan:
 def _wait_for_job(situation: Situation) -> Plan:
     """The outcome is known, only the Job has to go."""
     job = situation.observed.own_job
-    is_needed = job is not None and not job.is_deleting
+    is_needed = job is not None and job.outcome is None and not job.is_deleting
     return Plan(
         status=situation.status,
         needs_finalizer=True,

@@ -55,10 +55,11 @@ def wait_for_retry(situation: Situation) -> Plan | None:
     if situation.attempt is None or not situation.attempt_has_ended:
         return None
     due = retry_due(situation)
-    if situation.now >= due and not situation.job_may_run:
+    ttl_s = job_ttl_to_set(situation)
+    if situation.now >= due and not situation.worker_may_run and ttl_s is None:
         return None
     plan = _retrying_plan(situation, situation.status.message or "", due)
-    return replace(plan, job_ttl_s=job_ttl_to_set(situation))
+    return replace(plan, job_ttl_s=ttl_s, recheck_at=due if ttl_s is not None else plan.recheck_at)
 
 
 def end_task(
@@ -127,9 +128,14 @@ def _retrying_plan(situation: Situation, message: str, due: datetime) -> Plan:
         ),
         delete_job=Propagation.FOREGROUND if must_delete else None,
         needs_finalizer=situation.observed.task.has_finalizer,
-        # When it is due already, the end of the old Job brings the next look.
-        recheck_at=due if due > situation.now else None,
+        # When it is due already, the end of the old Job or pod brings the next look.
+        recheck_at=due if due > situation.now else _deletion_gives_up_at(situation),
     )
+
+
+def _deletion_gives_up_at(situation: Situation) -> datetime | None:
+    job = situation.observed.own_job
+    return situation.hangs_at(job) if job and job.deleted_at and situation.job_may_run else None
 
 
 def _with_history(situation: Situation, ending: Ending) -> Situation:

@@ -49,6 +49,8 @@ def follow(situation: Situation) -> Plan:
     until = verdict.until if isinstance(verdict, Underway) else None
     situation = _with_job(situation)
     times = [until, startup_deadline(situation), active_deadline(situation)]
+    job = situation.observed.own_job
+    times.append(situation.hangs_at(job) if job and job.is_deleting else None)
     accepted = _accepted(situation)
     return situation.plan(
         Outlook(

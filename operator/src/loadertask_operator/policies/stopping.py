@@ -50,7 +50,7 @@ def stop_on_request(situation: Situation) -> Plan | None:
     spec = situation.observed.task.spec
     if spec is None or not spec.stop:
         return None
-    if not situation.job_may_run:
+    if not situation.worker_may_run or _is_over(situation):
         if _has_no_worker(situation):
             message = "stopped before another worker was started"
             return end_task(situation, Outcome.STOPPED, Reason.STOPPED, message)
@@ -88,4 +88,19 @@ def _deletion(situation: Situation, stop: StopStatus) -> StopStep:
     if stop.acknowledged_at is None:
         stop = stop.model_copy(update={"method": StopMethod.JOB_DELETED})
     is_needed = job is not None and job.outcome is None and not job.is_deleting
-    return StopStep(stop, delete_job=Propagation.FOREGROUND if is_needed else None)
+    return StopStep(
+        stop,
+        delete_job=Propagation.FOREGROUND if is_needed else None,
+        recheck_at=_gives_up_at(situation, stop),
+    )
+
+
+def _is_over(situation: Situation) -> bool:
+    stop = situation.status.stop
+    return stop is not None and situation.now >= _gives_up_at(situation, stop)
+
+
+def _gives_up_at(situation: Situation, stop: StopStatus) -> datetime:
+    job = situation.observed.own_job
+    at = stop.requested_at + situation.stop_timeout + situation.rules.grace
+    return max(at, situation.hangs_at(job)) if job else at
