@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from loadertask_contract.messages import (
     EncodedMessage,
@@ -22,7 +22,11 @@ from loadertask_contract.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+
+_FIRST_YEAR = 1970
+_LAST_YEAR = 2200
 
 
 class EventStatus(StrEnum):
@@ -43,6 +47,18 @@ class EventStatus(StrEnum):
 def _count(value: Any) -> Any:
     """Other programs omit the count or send null: nothing is known, so nothing is claimed."""
     return 0 if value is None else value
+
+
+def _sane(moment: datetime) -> datetime:
+    """In UTC; without a zone, or far from any market's time, no arithmetic could be trusted."""
+    if moment.tzinfo is None:
+        raise ValueError("has no time zone")
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError(f"is not between the years {_FIRST_YEAR} and {_LAST_YEAR}")
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_sane)]
 
 
 class QueueEvent(BaseModel):
@@ -72,12 +88,12 @@ class Progress(BaseModel):
 
     done: int | None = Field(default=None, ge=0, lt=2**63, alias="progress-done")
     total: int | None = Field(default=None, ge=0, lt=2**63, alias="progress-total")
-    loaded_through: datetime | None = Field(default=None, alias="loaded-through")
+    loaded_through: Moment | None = Field(default=None, alias="loaded-through")
     records_per_second: int | None = Field(default=None, ge=0, alias="records-per-second")
     lag_ms: int | None = Field(default=None, alias="lag-ms")
     delivery: str | None = Field(default=None, max_length=64)
     source: str | None = Field(default=None, max_length=64)
-    banned_until: datetime | None = Field(default=None, alias="banned-until")
+    banned_until: Moment | None = Field(default=None, alias="banned-until")
     reason: str | None = Field(default=None, max_length=128)
     shard: int | None = Field(default=None, ge=0)
 
@@ -119,19 +135,25 @@ def parse_event(value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) 
 
 
 def _parse_headers(headers: Headers) -> Progress:
-    """Headers that do not fit are left out one by one: the payload counts without them."""
     known = {field.alias or name for name, field in Progress.model_fields.items()}
-    texts = {
-        name: value.decode("utf-8", "replace")
-        for name, value in headers
-        if name in known and value is not None
-    }
+    return fitting_progress(
+        {
+            name: value.decode("utf-8", "replace")
+            for name, value in headers
+            if name in known and value is not None
+        }
+    )
+
+
+def fitting_progress(said: Mapping[str, Any]) -> Progress:
+    """What fits of ``said``, by header name; the payload counts without the rest."""
+    left = dict(said)
     while True:
         try:
-            return Progress.model_validate(texts)
+            return Progress.model_validate(left)
         except ValidationError as error:
             for problem in error.errors():
-                texts.pop(str(problem["loc"][0]), None)
+                left.pop(str(problem["loc"][0]), None)
 
 
 def _header_bytes(value: object) -> bytes:

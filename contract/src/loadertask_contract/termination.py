@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from loadertask_contract.events import Event, Progress, QueueEvent
+from loadertask_contract.events import Event, QueueEvent, fitting_progress
 from loadertask_contract.messages import UnreadableMessageError, parse_object
 
 # The kubelet keeps 4096 bytes: https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
@@ -44,9 +44,9 @@ def parse_termination(text: str) -> TerminationMessage:
     body = parse_object(text.encode())
     try:
         payload = QueueEvent.model_validate(body)
-        extra = Progress.model_validate(
-            {name: body.get(name) for name in ("reason", "banned_until")}
-        )
     except ValidationError as error:
         raise UnreadableMessageError("not_an_event", str(error.error_count())) from error
+    extra = fitting_progress(
+        {"reason": body.get("reason"), "banned-until": body.get("banned_until")}
+    )
     return TerminationMessage(payload, extra.reason, extra.banned_until)

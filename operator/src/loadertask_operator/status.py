@@ -20,8 +20,16 @@ MAX_HISTORY = 5
 
 
 def whole_seconds(moment: datetime) -> datetime:
-    """``moment`` in UTC without its fraction."""
-    return moment.astimezone(UTC).replace(microsecond=0)
+    """``moment`` in UTC without its fraction.
+
+    Raises:
+        ValueError: the moment has no place in UTC's calendar.
+
+    """
+    try:
+        return moment.astimezone(UTC).replace(microsecond=0)
+    except OverflowError as error:
+        raise ValueError(f"{moment} is beyond the calendar") from error
 
 
 def _kubernetes_time(moment: datetime) -> str:
@@ -170,9 +178,12 @@ class Status(_Model):
         return next((past for past in self.attempt_history if past.number == attempt), None)
 
 
+_STORED_NAMES = frozenset(field.alias for field in Status.model_fields.values())
+
+
 def parse_status(body: Mapping[str, Any]) -> Status:
     """The stored status; a field that somebody edited into nonsense counts as absent."""
-    fields = dict(body)
+    fields = {name: value for name, value in body.items() if name in _STORED_NAMES}
     while True:
         try:
             return Status.model_validate(fields)

@@ -145,6 +145,31 @@ def test_the_shapes_of_other_programs_are_read(body: dict[str, object]) -> None:
     assert parse_event(json.dumps(body).encode()).payload.status is EventStatus.LOADING
 
 
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "1969-12-31T23:59:59Z",
+        "2026-01-01T00:00:00",
+        "2026-01-01",
+        "99999999999999",
+    ],
+)
+@pytest.mark.parametrize("name", ["loaded-through", "banned-until"])
+def test_a_moment_that_cannot_be_counted_with_is_left_out(name: str, moment: str) -> None:
+    headers = ((name, moment.encode()), ("progress-done", b"7"))
+    progress = parse_event(b'{"status":"loading"}', headers).progress
+    assert progress == Progress(done=7)
+
+
+def test_a_moment_is_taken_in_utc() -> None:
+    headers = (("loaded-through", b"2026-01-01T02:00:00+02:00"),)
+    progress = parse_event(b'{"status":"loading"}', headers).progress
+    assert progress.loaded_through == datetime(2026, 1, 1, tzinfo=UTC)
+    assert progress.loaded_through.tzinfo is UTC
+
+
 def test_headers_that_do_not_fit_are_left_out_one_by_one() -> None:
     headers = [
         ("progress-done", b"many"),
@@ -232,6 +257,12 @@ def test_a_termination_message_fits_what_the_kubelet_keeps(message: str) -> None
 def test_what_a_crash_leaves_is_no_termination_message(text: str) -> None:
     with pytest.raises(UnreadableMessageError):
         parse_termination(text)
+
+
+def test_a_ban_that_cannot_be_counted_with_leaves_the_rest_of_a_termination_message() -> None:
+    text = '{"status":"error","reason":"Banned","banned_until":"2026-01-01T00:00:00"}'
+    message = parse_termination(text)
+    assert (message.reason, message.banned_until) == ("Banned", None)
 
 
 def test_what_is_no_text_is_replaced_and_ends_nothing() -> None:
