@@ -134,11 +134,14 @@ def _last_sign(situation: Situation, since: datetime) -> datetime:
 def _with_ended_job(situation: Situation, job: JobState) -> Verdict:
     spoken = _spoken_ending(situation)
     has_failed = job.outcome is JobOutcome.FAILED
+    ended_at = job.ended_at or situation.moment
     if spoken:
+        explained_until = ended_at + situation.rules.grace
+        if has_failed and _lacks_exit_code(situation) and situation.now < explained_until:
+            return Underway(Course.STOPPING, explained_until)
         if has_failed and spoken.outcome is Outcome.SUCCEEDED:
             return _with_warning(spoken, f"Job {job.name} failed after the load was finished")
         return spoken
-    ended_at = job.ended_at or situation.moment
     until = situation.silent_until(ended_at)
     if has_failed and situation.pod and situation.pod.end and _was_heard(situation, ended_at):
         return _crash(situation)
@@ -150,6 +153,11 @@ def _with_ended_job(situation: Situation, job: JobState) -> Verdict:
     return Ending(
         Outcome.FAILED, Reason.NO_TERMINAL_EVENT, message, _exit_code(situation), Recovery.RETRY
     )
+
+
+def _lacks_exit_code(situation: Situation) -> bool:
+    """Whether an error was said and the pod, which tells if a retry can help, was not seen yet."""
+    return situation.said is EventStatus.ERROR and _exit_code(situation) is None
 
 
 def _was_heard(situation: Situation, ended_at: datetime) -> bool:

@@ -148,8 +148,7 @@ class Situation:
         telemetry, stale_at = self._telemetry()
         if outlook.ending:
             claims.append(outlook.ending)
-        else:
-            claims.append(telemetry)
+        claims.append(telemetry)
         rechecks = [at for at in (effects.pop("recheck_at", None), stale_at) if at]
         status = self.status.model_copy(
             update={
@@ -187,6 +186,8 @@ class Situation:
     def _telemetry(self) -> tuple[Claim, datetime | None]:
         """Freshness, and when it would be lost."""
         fresh = ConditionType.TELEMETRY_FRESH
+        if self.status.completion_time:
+            return Claim(fresh, Truth.FALSE, Reason.FINISHED), None
         if not self.observed.broker_is_reachable:
             message = "Kafka cannot be reached by the operator; the load is followed by its Job"
             return Claim(fresh, Truth.FALSE, Reason.BROKER_UNAVAILABLE, message), None
@@ -211,7 +212,7 @@ class Situation:
             Claim(
                 ConditionType.STALLED,
                 Truth.TRUE if is_stalled else Truth.FALSE,
-                outlook.reason if is_stalled else Reason.PROGRESSING,
+                outlook.reason if is_stalled else progress,
                 outlook.message if is_stalled else "",
             ),
         ]

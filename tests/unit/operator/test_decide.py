@@ -119,6 +119,8 @@ TABLE = [
     ("failed", make_pod(exit_code=1), "finished", 0, "Succeeded", "LoadFinished"),
     ("failed", None, "interrupted", 0, "Stopped", "StoppedByCommand"),
     ("failed", make_pod(exit_code=75), "error", 0, "Retrying", "Retrying"),
+    ("failed", None, "error", 59, "Stopping", "Stopping"),
+    ("failed", None, "error", 60, "Retrying", "Retrying"),
     ("none", None, None, 0, "Running", "JobDisappeared"),
     ("none", None, "loading", 0, "Running", "JobDisappeared"),
     ("none", None, "finished", 0, "Succeeded", "LoadFinished"),
@@ -156,6 +158,13 @@ def test_without_retries_a_task_fails_for_the_reason_of_its_attempt(job, pod, sa
     assert plan.status.attempt_history[-1].reason == reason
     assert plan.status.failures == 1
     assert condition(plan, "Running") == ("False", "Finished")
+
+
+def test_an_error_is_judged_by_the_exit_code_of_a_pod_that_comes_into_view_late():
+    waiting = look(started(), "failed", None, "error")
+    assert waiting.status.phase == "Stopping"
+    seen = look(make_task(waiting.status), "failed", make_pod(exit_code=78), at=1)
+    assert condition(seen, "Failed") == ("True", "BadConfiguration")
 
 
 def test_a_job_that_disappeared_is_unknown_first_and_a_failure_after_the_grace():
@@ -204,6 +213,9 @@ def test_a_success_keeps_count_history_and_finalizer_until_it_is_stored():
     assert plan.needs_finalizer
     assert plan.job_ttl_s is None
     assert plan.recheck_at == NOW
+    assert condition(plan, "TelemetryFresh") == ("False", "Finished")
+    assert condition(plan, "Reconciling") == ("False", "Settled")
+    assert condition(plan, "Stalled") == ("False", "Settled")
 
 
 def ended(**spec):
@@ -586,7 +598,7 @@ def test_telemetry_is_fresh_for_three_intervals_and_then_stale_only():
     stale = look(make_task(plan.status), "active", make_pod(), at=15)
     assert condition(stale, "TelemetryFresh") == ("False", "Stale")
     assert stale.status.phase == "Running"
-    assert condition(stale, "Stalled") == ("False", "Progressing")
+    assert condition(stale, "Stalled") == ("False", "Settled")
 
 
 def test_an_unreachable_broker_is_told_and_changes_nothing_else():
