@@ -47,6 +47,7 @@ class Effects:
         self._metrics = metrics
         self._clock = clock
         self._budget = WriteBudget(configuration.status_write_s)
+        self._stopped_queues: dict[TaskKey, str] = {}
         self._refusals: dict[TaskKey, tuple[str, datetime]] = {}
 
     async def apply(self, observed: Observed, plan: Plan) -> float | None:
@@ -57,6 +58,7 @@ class Effects:
         task, wait_s = await self._store_status(task, plan, observed)
         if plan.send_stop:
             self._stop_sender.request_stop(task.queue_id)
+            self._stopped_queues[task.key] = task.queue_id
         waits_s = [wait_s, self._seconds_until(plan.recheck_at)]
         if plan.create:
             waits_s.append(await self._create_job(task, plan.create))
@@ -169,6 +171,8 @@ class Effects:
         self._inbox.drop(key)
         self._budget.forget(key)
         self._refusals.pop(key, None)
+        if queue_id := self._stopped_queues.pop(key, None):
+            self._stop_sender.forget_stop(queue_id)
 
     def _seconds_until(self, moment: datetime | None) -> float | None:
         return None if moment is None else max(0.0, (moment - self._clock()).total_seconds())

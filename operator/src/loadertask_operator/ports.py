@@ -46,3 +46,6 @@ class StopSender(Protocol):
 
     def request_stop(self, queue_id: str) -> None:
         """Have a stop command sent."""
+
+    def forget_stop(self, queue_id: str) -> None:
+        """Send none that was asked for and is not sent yet."""

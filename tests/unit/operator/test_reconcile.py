@@ -169,9 +169,13 @@ class MemoryApi:
 class Sender:
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.forgotten: list[str] = []
 
     def request_stop(self, queue_id: str) -> None:
         self.sent.append(queue_id)
+
+    def forget_stop(self, queue_id: str) -> None:
+        self.forgotten.append(queue_id)
 
 
 class Harness:
@@ -439,6 +443,21 @@ async def test_the_stop_is_stored_before_it_is_sent():
         await world.settle()
     assert world.sender.sent == []
     assert world.status.stop.commands_sent == 1
+
+
+async def test_the_stop_of_a_vanished_task_is_not_sent_to_its_successor():
+    world = Harness()
+    await world.settle()
+    world.say("started")
+    await world.settle()
+    world.api._store(replace(world.task, spec=make_task(stop=True).spec))
+    await world.settle()
+    assert set(world.sender.sent) == {world.task.queue_id}
+    queue_id = world.task.queue_id
+    del world.api.tasks[KEY]
+    world.store.forget_task(KEY, UID)
+    await world.reconciler.reconcile(KEY)
+    assert world.sender.forgotten == [queue_id]
 
 
 _STEPS = st.lists(

@@ -1,12 +1,15 @@
 """Sends stop commands to queue-control in the background.
 
-A command that cannot be sent is dropped: the decision asks again until the worker reacts.
+A command that cannot be sent at once is dropped: the decision asks again until the worker reacts,
+and a late one could stop the successor of the task it was meant for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -20,23 +23,35 @@ logger = logging.getLogger(__name__)
 _START_TIMEOUT_S = 10.0
 _SEND_TIMEOUT_S = 5.0
 _STOP_TIMEOUT_S = 5.0
+_MAX_AGE_S = 3.0
 
 
 class CommandSender:
     """One producer, made when it is first needed and again after a failure."""
 
-    def __init__(self, arguments: dict[str, Any], topic: str, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        arguments: dict[str, Any],
+        topic: str,
+        metrics: Metrics,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._arguments = arguments
         self._topic = topic
         self._metrics = metrics
-        self._wanted: dict[str, None] = {}
+        self._clock_s = clock_s
+        self._wanted_at_s: dict[str, float] = {}
         self._wake = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
 
     def request_stop(self, queue_id: str) -> None:
         """Have a stop command sent; asking twice before it is sent is asking once."""
-        self._wanted[queue_id] = None
+        self._wanted_at_s[queue_id] = self._clock_s()
         self._wake.set()
+
+    def forget_stop(self, queue_id: str) -> None:
+        """The task is gone: what was not sent yet must not reach its successor."""
+        self._wanted_at_s.pop(queue_id, None)
 
     async def run(self) -> None:
         """Send what is requested until cancelled."""
@@ -44,9 +59,8 @@ class CommandSender:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                wanted, self._wanted = self._wanted, {}
-                for queue_id in wanted:
-                    await self._send_stop(queue_id)
+                while self._wanted_at_s:
+                    await self._send_stop(next(iter(self._wanted_at_s)))
         finally:
             await self._close()
 
@@ -54,9 +68,14 @@ class CommandSender:
         message = encode_command(ControlCommand(Command.STOP, queue_id))
         try:
             producer = await self._connected()
-            sending = producer.send_and_wait(self._topic, key=message.key, value=message.value)
-            await asyncio.wait_for(sending, _SEND_TIMEOUT_S)
+            # Taken after the wait for a connection: meanwhile it may be outdated or forgotten.
+            wanted_at_s = self._wanted_at_s.pop(queue_id, None)
+            if wanted_at_s is None or self._clock_s() - wanted_at_s > _MAX_AGE_S:
+                return
+            async with asyncio.timeout(_SEND_TIMEOUT_S):
+                await producer.send_and_wait(self._topic, key=message.key, value=message.value)
         except (KafkaError, OSError, TimeoutError) as error:
+            self._wanted_at_s.pop(queue_id, None)
             logger.warning("stop for %s not sent: %s %s", queue_id, type(error).__name__, error)
             await self._close()
         else:
@@ -67,7 +86,8 @@ class CommandSender:
             producer = AIOKafkaProducer(**self._arguments, acks="all", linger_ms=0)
             # Kept before it has started, so that a failed start is closed as well.
             self._producer = producer
-            await asyncio.wait_for(producer.start(), _START_TIMEOUT_S)
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                await producer.start()
         return self._producer
 
     async def _close(self) -> None:
