@@ -129,6 +129,7 @@ def _make_base_image(store: Store, directory: Path) -> None:
     run_build(debootstrap_command(directory / "base.tar"))
     run_build(
         store.command(
-            "bud", "--isolation=chroot", "--force-rm", "--tag", _OWN_BASE_NAME, str(directory)
+            *("bud", "--isolation=chroot", "--layers", "--force-rm"),
+            *("--tag", _OWN_BASE_NAME, str(directory)),
         )
     )
