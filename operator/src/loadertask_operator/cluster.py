@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 from kubernetes.aio import client, config
+from yaml import YAMLError
 
 from loadertask_operator import names
 from loadertask_operator.configuration import ConfigurationError
@@ -50,8 +51,9 @@ async def load_access() -> client.ApiClient:
 async def _load_kubeconfig() -> None:
     try:
         await config.load_kube_config(persist_config=False)  # type: ignore[no-untyped-call]
-    except config.ConfigException as error:
-        problem = f"KUBECONFIG: this is no pod of a cluster, and no kubeconfig is usable: {error}"
+    except (config.ConfigException, YAMLError, OSError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        problem = f"KUBECONFIG: this is no pod of a cluster, and no kubeconfig is usable: {reason}"
         raise ConfigurationError((problem,)) from error
 
 

@@ -6,6 +6,8 @@ All problems are reported at once, each naming its variable; nothing else reads 
 from __future__ import annotations
 
 import logging
+import re
+import ssl
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +33,7 @@ from loadertask_contract.environment import (
 from loadertask_contract.topics import QUEUE_CONTROL_TOPIC, QUEUE_EVENTS_TOPIC
 from loadertask_operator import __version__
 
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -71,10 +74,23 @@ def _protocol(value: Any) -> Any:
     return value
 
 
-def _existing_file(path: str | None) -> str | None:
+def _ca_file(path: str | None) -> str | None:
     if path is not None and not Path(path).is_file():
         raise ValueError(f"there is no file {path!r}: mount the CA of the brokers there")
+    if path is not None:
+        try:
+            ssl.create_default_context(cafile=path)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path!r} holds no readable PEM certificate: {error}") from error
     return path
+
+
+def _namespace(name: str) -> str:
+    if not _DNS_LABEL.fullmatch(name):
+        raise ValueError(
+            f"{name!r} is no name of a namespace: lower case letters, digits and '-', at most 63"
+        )
+    return name
 
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -92,16 +108,14 @@ class Configuration(BaseModel):
     )
     kafka_user: str | None = Field(default=None, alias="KAFKA_USER")
     kafka_password: SecretStr | None = Field(default=None, alias="KAFKA_PASSWORD")
-    ca_path: Annotated[str | None, AfterValidator(_existing_file)] = Field(
-        default=None, alias="CA_PATH"
-    )
+    ca_path: Annotated[str | None, AfterValidator(_ca_file)] = Field(default=None, alias="CA_PATH")
     queue_control_topic: Topic = Field(default=QUEUE_CONTROL_TOPIC, alias="QUEUE_CONTROL_TOPIC")
     queue_events_topic: Topic = Field(default=QUEUE_EVENTS_TOPIC, alias="QUEUE_EVENTS_TOPIC")
     explicit_group_id: str | None = Field(default=None, max_length=249, alias="KAFKA_GROUP_ID")
     grace_s: Seconds = Field(default=60, alias="GRACE_SECONDS")
-    watch_namespaces: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
-        default=(), alias="WATCH_NAMESPACES"
-    )
+    watch_namespaces: Annotated[
+        tuple[Annotated[str, AfterValidator(_namespace)], ...], BeforeValidator(_names)
+    ] = Field(default=(), alias="WATCH_NAMESPACES")
     worker_image: str = Field(
         default=f"docker.io/library/loadertask-worker:{__version__}", alias="WORKER_IMAGE"
     )
@@ -183,6 +197,8 @@ def read_configuration(environment: Mapping[str, str]) -> Configuration:
         configuration = Configuration.model_validate(given)
     except ValidationError as error:
         problems = [*map(_problem, error.errors(include_url=False)), *problems]
+    else:
+        problems += _port_problems(configuration)
     if problems:
         raise ConfigurationError(tuple(sorted(problems)))
     return configuration
@@ -197,6 +213,14 @@ def _pair_problems(given: Mapping[str, str]) -> list[str]:
     if protocol.startswith("SASL_") and "KAFKA_USER" not in given:
         problems.append(f"KAFKA_USER: is required by KAFKA_SECURITY_PROTOCOL {protocol}")
     return problems
+
+
+def _port_problems(configuration: Configuration) -> list[str]:
+    port = configuration.health_port
+    # 0 stands for any free port, twice for two.
+    if port and port == configuration.metrics_port:
+        return [f"HEALTH_PORT: {port} is METRICS_PORT as well: give each its own"]
+    return []
 
 
 def _problem(error: Any) -> str:

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from loadertask_contract.environment import SecurityProtocol
+from loadertask_devstack.certificates import CertificateAuthority
 from loadertask_operator.configuration import ConfigurationError, read_configuration
 
 MINIMAL = {"KAFKA_BOOTSTRAP_SERVERS": "kafka:9093"}
@@ -45,7 +46,6 @@ def test_namespaces_are_a_comma_separated_list():
     ("variables", "protocol"),
     [
         ({"KAFKA_USER": "u", "KAFKA_PASSWORD": "p"}, "SASL_SSL"),
-        ({"CA_PATH": __file__}, "SSL"),
         (
             {"KAFKA_USER": "u", "KAFKA_PASSWORD": "p", "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"},
             "SASL_PLAINTEXT",
@@ -56,12 +56,21 @@ def test_the_protocol_is_derived_as_the_worker_derives_it(variables, protocol):
     assert read_configuration(MINIMAL | variables).security_protocol == protocol
 
 
+def test_a_certificate_of_the_brokers_means_tls(tmp_path):
+    ca = CertificateAuthority.create(tmp_path).files.certificate
+    assert read_configuration(MINIMAL | {"CA_PATH": str(ca)}).security_protocol == "SSL"
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
         ("KAFKA_BOOTSTRAP_SERVERS", "kafka"),
         ("KAFKA_SECURITY_PROTOCOL", "TLS"),
         ("CA_PATH", "/there/is/no/ca.crt"),
+        ("CA_PATH", __file__),
+        ("WATCH_NAMESPACES", "Team_A/*"),
+        ("WATCH_NAMESPACES", "a,-b"),
+        ("HEALTH_PORT", "9090"),
         ("QUEUE_EVENTS_TOPIC", "a b"),
         ("GRACE_SECONDS", "-1"),
         ("GRACE_SECONDS", "soon"),
@@ -95,6 +104,22 @@ def test_a_password_is_in_no_message_and_no_repr():
     configuration = read_configuration(MINIMAL | {"KAFKA_USER": "u", "KAFKA_PASSWORD": "hush"})
     assert "hush" not in repr(configuration)
     assert not any("hush" in p for p in problems(KAFKA_PASSWORD="hush"))
+
+
+def test_a_kubeconfig_that_is_not_yaml_is_told_in_one_line(tmp_path):
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text("a: b: [\n}")
+    ended = subprocess.run(
+        [sys.executable, "-m", "loadertask_operator"],
+        env={"PATH": os.environ["PATH"], **MINIMAL, "KUBECONFIG": str(kubeconfig)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 78
+    assert "Traceback" not in ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith("configuration: KUBECONFIG: ")
 
 
 @pytest.mark.parametrize(
