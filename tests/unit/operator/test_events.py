@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import GroupAuthorizationFailedError
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaConnectionError,
+    SaslAuthenticationFailed,
+)
 from tests.unit.operator.worlds import NOW, make_event, make_task
 
 from loadertask_contract.events import encode_event
 from loadertask_operator.inbox import Inbox
-from loadertask_operator.kafka import events
+from loadertask_operator.kafka import access, events
 from loadertask_operator.metrics import Metrics
 from loadertask_operator.schema import TaskKey
 from loadertask_operator.store import Store
@@ -31,6 +35,7 @@ class Brokers:
         self.logs: dict[int, list[bytes | None]] = {0: []}
         self.committed: dict[int, int] = {}
         self.commit_failures: list[Exception] = []
+        self.start_failures: list[Exception] = []
         self.sessions = 0
         self.fetches = 0
         self.resets_by_itself = True
@@ -48,6 +53,8 @@ class Consumer:
 
     async def start(self) -> None:
         self._brokers.sessions += 1
+        if self._brokers.start_failures:
+            raise self._brokers.start_failures.pop(0)
 
     async def stop(self) -> None:
         pass
@@ -129,8 +136,9 @@ class Reading:
         self.store.remember_task(make_task())
         self.inbox = Inbox(self.store, self.metrics, lambda key: None)
         self.reachable: list[bool] = []
+        arguments = {"bootstrap_servers": ["broker:1"]}
         self.consumer = events.EventsConsumer(
-            {}, TOPIC, "group", self.inbox, self.metrics, self.reachable.append
+            arguments, TOPIC, "group", self.inbox, self.metrics, self.reachable.append
         )
 
     def statuses(self) -> list[str]:
@@ -218,3 +226,15 @@ async def test_no_more_is_read_than_memory_is_meant_to_hold(brokers, monkeypatch
         assert len(reader.inbox) == 3
         reader.settle()
         await until(lambda: reader.statuses() == ["finished"])
+
+
+async def test_a_wrong_password_is_logged_as_what_it_is(brokers, monkeypatch, caplog):
+    async def refused(*_: Any, **__: Any) -> None:
+        raise SaslAuthenticationFailed("invalid credentials")
+
+    monkeypatch.setattr(access, "create_conn", refused)
+    brokers.start_failures = [KafkaConnectionError("Unable to bootstrap")]
+    async with reading() as reader:
+        await until(lambda: True in reader.reachable)
+    assert "broker:1: SaslAuthenticationFailed" in caplog.text
+    assert "invalid credentials" in caplog.text

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import Any
+
+from aiokafka.conn import create_conn
+from aiokafka.errors import KafkaError
 
 from loadertask_contract.environment import SecurityProtocol
 from loadertask_operator.configuration import Configuration
 
 REQUEST_TIMEOUT_MS = 10_000
+_CONNECT_S = 10.0
 
 
 def client_arguments(configuration: Configuration) -> dict[str, Any]:
@@ -30,3 +35,17 @@ def client_arguments(configuration: Configuration) -> dict[str, Any]:
             "sasl_plain_password": password.get_secret_value() if password else None,
         }
     return arguments
+
+
+async def why_unreachable(arguments: dict[str, Any]) -> str | None:
+    """Why the first broker that does not let us in does not; aiokafka's clients never say it."""
+    options = {name: value for name, value in arguments.items() if name != "bootstrap_servers"}
+    for server in arguments.get("bootstrap_servers", ()):
+        host, _, port = server.rpartition(":")
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                connection = await create_conn(host.strip("[]"), int(port), **options)
+        except (KafkaError, OSError, TimeoutError) as error:
+            return f"{server}: {type(error).__name__}: {error}"
+        connection.close()
+    return None

@@ -14,9 +14,10 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from loadertask_operator.inbox import Inbox, Record
+from loadertask_operator.kafka.access import why_unreachable
 from loadertask_operator.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -82,15 +83,21 @@ class EventsConsumer:
                 TopicMissingError,
                 TopicChangedError,
             ) as group:
-                logger.warning("%s cannot be read: %s", self._topic, _first(group))
+                reason = await self._reason(group)
+                logger.warning("%s cannot be read: %s", self._topic, reason)
             except* Exception:
                 # aiokafka lets errors of its own parsing through; the next session may do better.
                 logger.exception("%s cannot be read", self._topic)
-            self._set_reachable(False)
             # A session that lasted is no reason to wait long before the next.
             lasted_s = asyncio.get_running_loop().time() - begun_s
             failures = 0 if lasted_s > 60 else failures + 1
             await asyncio.sleep(_BACKOFF_S[min(max(failures - 1, 0), len(_BACKOFF_S) - 1)])
+
+    async def _reason(self, group: BaseExceptionGroup[BaseException]) -> str:
+        """What to log: "Unable to bootstrap" says nothing of a wrong password or CA."""
+        if group.subgroup(KafkaConnectionError) and (why := await why_unreachable(self._arguments)):
+            return why
+        return _first(group)
 
     async def _session(self) -> None:
         consumer = AIOKafkaConsumer(
@@ -115,6 +122,8 @@ class EventsConsumer:
                 group.create_task(self._probe(consumer, partitions))
                 group.create_task(self._watch_partitions(partitions))
         finally:
+            # At once: to find out why may take long.
+            self._set_reachable(False)
             await asyncio.wait({asyncio.create_task(consumer.stop())}, timeout=_STOP_TIMEOUT_S)
 
     def _seek(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> None:
