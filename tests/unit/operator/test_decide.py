@@ -352,6 +352,13 @@ def test_a_worker_without_a_job_is_asked_to_stop_too_and_its_task_ends_in_time()
     assert condition(ended, "Complete") == ("True", "Stopped")
 
 
+def test_a_stop_that_was_not_looked_at_until_its_time_was_over_ends_and_finds_rest():
+    asked = stopping(0, started().status, job="none").status
+    late = stopping(700, asked, job="none")
+    assert late.recheck_at is None
+    assert condition(stopping(701, late.status, job="none"), "Complete") == ("True", "Stopped")
+
+
 def test_a_stop_while_the_pod_of_an_ended_attempt_hangs_ends_the_task():
     failed = look(started(), "active", make_pod(), None, 300).status
     asked = look(make_task(failed, stop=True), "none", make_pod(), at=400)

@@ -50,7 +50,7 @@ def stop_on_request(situation: Situation) -> Plan | None:
     spec = situation.observed.task.spec
     if spec is None or not spec.stop:
         return None
-    if not situation.worker_may_run or _is_over(situation):
+    if not situation.worker_may_run or (situation.attempt_has_ended and _is_over(situation)):
         if _has_no_worker(situation):
             message = "stopped before another worker was started"
             return end_task(situation, Outcome.STOPPED, Reason.STOPPED, message)
@@ -88,10 +88,11 @@ def _deletion(situation: Situation, stop: StopStatus) -> StopStep:
     if stop.acknowledged_at is None:
         stop = stop.model_copy(update={"method": StopMethod.JOB_DELETED})
     is_needed = job is not None and job.outcome is None and not job.is_deleting
+    gives_up_at = _gives_up_at(situation, stop)
     return StopStep(
         stop,
         delete_job=Propagation.FOREGROUND if is_needed else None,
-        recheck_at=_gives_up_at(situation, stop),
+        recheck_at=gives_up_at if gives_up_at > situation.now else None,
     )
 
 
