@@ -51,7 +51,7 @@ prepare: setup ## build and fetch what is kept between runs: the long part, once
 	@$(DEVSTACK) prepare
 
 test: prepare ## all tests: unit, integration (real Kafka, real API server), e2e (real pods)
-	$(BIN)/pytest tests
+	$(BIN)/pytest tests/unit tests/integration tests/e2e
 
 bench: prepare ## the figures of the README, measured here and printed as tables
 	$(BIN)/python tests/bench/bench_worker.py
