@@ -16,6 +16,7 @@ from loadertask_contract.environment import (
     WorkerEnvironment,
 )
 from loadertask_contract.intervals import Interval
+from loadertask_contract.shards import shard_producer_id
 from loadertask_contract.task_types import LoadType, parse_load_type
 from loadertask_contract.time_range import TimeRange, parse_time_range
 from loadertask_contract.topics import QUEUE_CONTROL_TOPIC, QUEUE_EVENTS_TOPIC
@@ -148,6 +149,11 @@ def _shard_problems(given: Mapping[str, str]) -> list[Problem]:
         return []
     if index >= max(count, 1):
         return [Problem("LOADER_SHARD_INDEX", f"{index} is not below LOADER_SHARD_COUNT {count}")]
+    try:
+        # The last index: whether the name fits must not depend on the shard.
+        shard_producer_id(given.get("TELEMETRY_PRODUCER_ID", ""), max(count, 1) - 1, max(count, 1))
+    except ValueError as error:
+        return [Problem("TELEMETRY_PRODUCER_ID", str(error))]
     return []
 
 

@@ -210,6 +210,12 @@ def test_either_name_of_the_ca_path_is_read() -> None:
         assert rendered["CA_PATH"] == rendered["KAFKA_CA_PATH"] == "/certs/ca.crt"
 
 
+def test_a_producer_id_without_room_for_the_number_of_a_shard_is_a_problem() -> None:
+    variables = MINIMAL | {"TELEMETRY_PRODUCER_ID": "p" * 248, "LOADER_SHARD_COUNT": "2"}
+    with pytest.raises(EnvironmentProblemsError, match="TELEMETRY_PRODUCER_ID: .* no room"):
+        parse_environment(variables, NOW)
+
+
 def test_the_index_of_an_indexed_job_is_the_shard() -> None:
     variables = MINIMAL | {"JOB_COMPLETION_INDEX": "2", "LOADER_SHARD_COUNT": "4"}
     assert parse_environment(variables, NOW).environment.shard_index == 2
