@@ -212,7 +212,7 @@ def test_either_name_of_the_ca_path_is_read() -> None:
 
 def test_a_producer_id_without_room_for_the_number_of_a_shard_is_a_problem() -> None:
     variables = MINIMAL | {"TELEMETRY_PRODUCER_ID": "p" * 248, "LOADER_SHARD_COUNT": "2"}
-    with pytest.raises(EnvironmentProblemsError, match="TELEMETRY_PRODUCER_ID: .* no room"):
+    with pytest.raises(EnvironmentProblemsError, match=r"TELEMETRY_PRODUCER_ID: .* no room"):
         parse_environment(variables, NOW)
 
 
