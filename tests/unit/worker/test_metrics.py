@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from loadertask_contract.events import EventStatus
+from loadertask_worker import metrics
+
+
+def test_every_metric_of_ours_bears_our_prefix_and_says_what_it_means() -> None:
+    families = [each for each in metrics.REGISTRY.collect() if not each.name.startswith("process_")]
+    assert len(families) > 20
+    for family in families:
+        assert family.name.startswith(metrics.PREFIX)
+        assert len(family.documentation) > 10
+
+
+def test_what_has_not_happened_yet_is_counted_as_zero_and_not_left_out() -> None:
+    script = "from loadertask_worker import metrics; print(metrics.text().decode())"
+    text = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    ).stdout
+    samples = {
+        (sample.name, tuple(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    for status in EventStatus:
+        assert samples["loadertask_worker_events_sent_total", (status.value,)] == 0
+    assert samples["loadertask_worker_records_committed_total", ()] == 0
+
+
+def test_no_metric_is_about_when_it_was_created() -> None:
+    assert b"_created" not in metrics.text()
