@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -20,6 +21,7 @@ from loadertask_worker.lifecycle import (
     HeartbeatDue,
     Identity,
     Input,
+    LagMeasured,
     Lifecycle,
     LoadEnded,
     LoadFailed,
@@ -28,12 +30,16 @@ from loadertask_worker.lifecycle import (
     RecordsCommitted,
     StopCommanded,
     Terminated,
+    Told,
     Wish,
     advance,
 )
 
 WHO = Identity("wf-1", "BTCUSDT", "api_candles_1m", "loader-producer__1")
-START = LoadStarted("Loading 1440 candles", 1440, "at_least_once", "rest", ("INTERVAL differs",))
+START = LoadStarted(
+    "Loading 1440 candles", 1440, "rest", ("INTERVAL differs",), delivery="at_least_once"
+)
+EARLIER = datetime(2023, 1, 1, tzinfo=UTC)
 THROUGH = datetime(2023, 1, 1, 16, 40, tzinfo=UTC)
 SOME = RecordsCommitted(1000, THROUGH)
 BAN = datetime(2024, 1, 2, tzinfo=UTC)
@@ -153,6 +159,27 @@ def test_a_heartbeat_tells_progress_and_the_rate_since_the_last_one() -> None:
     assert (first.progress.records_per_second, second.progress.records_per_second) == (500, 0)
 
 
+def test_records_of_earlier_attempts_count_but_are_not_of_this_attempts_rate() -> None:
+    earlier = replace(START, records=500, loaded_through=EARLIER)
+    _, events = live(earlier, SOME, HeartbeatDue(), LoadEnded(complete=True))
+    assert [event.payload.records_written for event in events] == [500, 1500, 1500]
+    assert events[0].progress.loaded_through == EARLIER
+    assert events[1].progress.records_per_second == 500
+
+
+def test_what_a_task_tells_is_the_message_of_a_loading_event() -> None:
+    _, events = live(START, SOME, Told("2020-01-01 comes from REST"), HeartbeatDue())
+    told = events[1].payload
+    assert (told.status, told.message) == (EventStatus.LOADING, "2020-01-01 comes from REST")
+    assert (told.records_written, told.finished) == (1000, False)
+    assert events[2].progress.records_per_second == 333
+
+
+def test_the_lag_is_told_with_the_next_report() -> None:
+    _, events = live(START, LagMeasured(40), LagMeasured(-3), HeartbeatDue())
+    assert [event.progress.lag_ms for event in events] == [None, -3]
+
+
 def test_a_ping_is_answered_without_a_change_of_state() -> None:
     state, events = live(START, Pinged())
     assert statuses(events) == ["started", "loading"]
@@ -191,6 +218,8 @@ _inputs = st.lists(
         [
             START,
             SOME,
+            LagMeasured(40),
+            Told("something"),
             HeartbeatDue(),
             Pinged(),
             StopCommanded(),

@@ -34,13 +34,19 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class LoadStarted:
-    """The load begins: what it will do, for people and in numbers."""
+    """The load begins: what it will do, for people and in numbers.
+
+    The task knows the plan; ``delivery`` is known to whoever publishes. ``records`` are those that
+    earlier attempts have committed, of which everything before ``loaded_through``.
+    """
 
     plan: str
     total: int | None
-    delivery: str
     source: str
     warnings: tuple[str, ...] = ()
+    delivery: str | None = None
+    records: int = 0
+    loaded_through: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,20 @@ class RecordsCommitted:
 
     records: int
     loaded_through: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LagMeasured:
+    """What is published now is ``lag_ms`` behind the venue's clock."""
+
+    lag_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something happened that people should know; the load goes on."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +108,8 @@ class LoadFailed:
 Input = (
     LoadStarted
     | RecordsCommitted
+    | LagMeasured
+    | Told
     | HeartbeatDue
     | Pinged
     | StopCommanded
@@ -143,24 +165,43 @@ def advance(state: Lifecycle, given: Input, now_s: float) -> Step:
         case RecordsCommitted(records, loaded_through):
             progress = state.progress.model_copy(update={"loaded_through": loaded_through})
             return replace(state, records=state.records + records, progress=progress), ()
+        case LagMeasured(lag_ms):
+            progress = state.progress.model_copy(update={"lag_ms": lag_ms})
+            return replace(state, progress=progress), ()
+        case Told(text):
+            return state, (_event(state, EventStatus.LOADING, text, now_s),)
         case HeartbeatDue() | Pinged():
             return _report(state, now_s)
-        case StopCommanded():
-            return replace(state, wish=Wish.STOP), ()
-        case Terminated():
-            wish = Wish.TERMINATE if state.wish is Wish.NONE else state.wish
-            return replace(state, wish=wish), ()
+        case StopCommanded() | Terminated():
+            return _wish(state, given), ()
         case LoadEnded(complete):
             return _end(state, now_s, complete=complete)
         case LoadFailed(error):
             return _fail(state, error, now_s)
 
 
+def _wish(state: Lifecycle, given: StopCommanded | Terminated) -> Lifecycle:
+    """A stop outweighs a termination, whichever came first."""
+    is_stop = isinstance(given, StopCommanded) or state.wish is Wish.STOP
+    return replace(state, wish=Wish.STOP if is_stop else Wish.TERMINATE)
+
+
 def _start(state: Lifecycle, given: LoadStarted, now_s: float) -> Step:
     progress = Progress(
-        total=given.total, delivery=given.delivery, source=given.source, shard=state.identity.shard
+        total=given.total,
+        loaded_through=given.loaded_through,
+        delivery=given.delivery,
+        source=given.source,
+        shard=state.identity.shard,
     )
-    state = replace(state, progress=progress, reported_s=now_s)
+    # The rate is of this attempt alone: what earlier ones committed does not count there.
+    state = replace(
+        state,
+        progress=progress,
+        records=state.records + given.records,
+        reported_records=state.reported_records + given.records,
+        reported_s=now_s,
+    )
     sentences = [given.plan, f"delivery {given.delivery}", *given.warnings]
     return state, (_event(state, EventStatus.STARTED, "; ".join(sentences), now_s),)
 

@@ -10,11 +10,13 @@ import asyncio
 import logging
 import signal
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from loadertask_contract.commands import Command
+from loadertask_contract.environment import Delivery
 from loadertask_contract.parsing import (
     EnvironmentProblemsError,
     ParsedEnvironment,
@@ -42,6 +44,7 @@ from loadertask_worker.tasks import Task, task_for
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from loadertask_worker.cursor import Cursor
     from loadertask_worker.kafka.security import KafkaAccess
 
 log = logging.getLogger(__name__)
@@ -114,7 +117,8 @@ class Attempt:
             self._give(lifecycle.LoadEnded(complete=False))
             return
         publisher, control = connected
-        self._announce()
+        cursor: Cursor | None = None
+        self._announce(cursor)
         await self._events.wait_until_sent(_FIRST_EVENT_S)
         async with asyncio.TaskGroup() as group:
             companions = [
@@ -122,7 +126,7 @@ class Attempt:
                 group.create_task(self._beat()),
             ]
             try:
-                complete = await self._load(publisher)
+                complete = await self._load(publisher, cursor)
             finally:
                 for companion in companions:
                     companion.cancel()
@@ -156,9 +160,9 @@ class Attempt:
             group.create_task(control.start(patience_s))
         return publisher, control
 
-    async def _load(self, publisher: RecordPublisher) -> bool:
+    async def _load(self, publisher: RecordPublisher, cursor: Cursor | None) -> bool:
         """Load; once asked to end, only as long as it takes to commit."""
-        load = asyncio.create_task(self._task.load(publisher, self._stop))
+        load = asyncio.create_task(self._task.load(publisher, cursor, self._stop, self))
         stopped = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait({load, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -178,14 +182,26 @@ class Attempt:
             await asyncio.sleep(self._environment.telemetry_interval_s)
             self._give(lifecycle.HeartbeatDue())
 
-    def _announce(self) -> None:
-        started = self._task.announce()
+    def tell(self, text: str) -> None:
+        """A sentence of the task for people; see ``tasks.Reporter``."""
+        self._give(lifecycle.Told(text))
+
+    def lag(self, lag_ms: int) -> None:
+        """How far the task is behind the venue; see ``tasks.Reporter``."""
+        self._give(lifecycle.LagMeasured(lag_ms))
+
+    def _announce(self, cursor: Cursor | None) -> None:
+        started = self._task.announce(cursor)
         warnings = (*self._warnings, *started.warnings)
         for warning in warnings:
             log.warning("%s", warning)
         self._give(
-            lifecycle.LoadStarted(
-                started.plan, started.total, started.delivery, started.source, warnings
+            replace(
+                started,
+                warnings=warnings,
+                delivery=Delivery.AT_LEAST_ONCE.value,
+                records=cursor.records if cursor else 0,
+                loaded_through=from_epoch_ms(cursor.through_ms) if cursor else None,
             )
         )
 

@@ -37,6 +37,7 @@ from loadertask_worker.patience import answer_bound_s
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from loadertask_contract.messages import Headers
     from loadertask_worker.kafka.security import KafkaAccess
 
 log = logging.getLogger(__name__)
@@ -49,14 +50,20 @@ _LINGER_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Records in order, the data time of each, and the data time before which none is missing.
+    """Records in order, where each stands in the source, and where the source goes on after them.
 
-    Times are epoch milliseconds of the venue.
+    Times are epoch milliseconds of the venue. ``positions`` are those of the records themselves:
+    to go on AT one of them is to publish it (again). ``next_position`` follows the whole page, and
+    no record from before ``through_ms`` is missing then. ``headers`` are those of each record;
+    historical records carry none.
     """
 
     records: Sequence[bytes]
+    positions: Sequence[int]
     times_ms: Sequence[int]
+    next_position: int
     through_ms: int
+    headers: Sequence[Headers] | None = None
 
 
 class RecordPublisher:

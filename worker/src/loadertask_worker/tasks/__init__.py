@@ -1,4 +1,8 @@
-"""What can be loaded: one module per task type, found by the ``TYPE`` of the environment."""
+"""What can be loaded: one module per task type, found by the ``TYPE`` of the environment.
+
+A task knows the order of its source and nothing of delivery: it is given where to go on, and says
+of every record where it stands.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +18,44 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
+    from loadertask_contract.messages import Headers
+    from loadertask_worker.cursor import Cursor, Place
     from loadertask_worker.kafka.records import RecordPublisher
     from loadertask_worker.lifecycle import LoadStarted
+
+
+class Reporter(Protocol):
+    """What a task says while it loads, beside its records."""
+
+    def tell(self, text: str) -> None:
+        """Log a sentence for people, and send it as the message of a ``loading`` event."""
+
+    def lag(self, lag_ms: int) -> None:
+        """Say how far what is published is behind the venue's clock (live)."""
 
 
 class Task(Protocol):
     """One kind of load."""
 
-    def announce(self) -> LoadStarted:
-        """What it is going to do."""
+    load_name: str
+    """What is loaded and in which order: a cursor left by another load is not used."""
 
-    async def load(self, publisher: RecordPublisher, stop: asyncio.Event) -> bool:
+    def announce(self, cursor: Cursor | None) -> LoadStarted:
+        """What it is going to do, going on at ``cursor``."""
+
+    def place_of(self, value: bytes, headers: Headers) -> Place | None:
+        """Where a record of the topic stands; None if it is not of this load."""
+
+    async def load(
+        self,
+        publisher: RecordPublisher,
+        cursor: Cursor | None,
+        stop: asyncio.Event,
+        reporter: Reporter,
+    ) -> bool:
         """Load until done or until ``stop``, everything flushed; whether it was done.
+
+        Begins at ``cursor``, or with the first record where there is none.
 
         Raises:
             LoadError: it cannot go on.
