@@ -7,6 +7,7 @@ through binary floating point.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict
@@ -29,6 +30,10 @@ CANDLE_FIELDS = (
 """The numbers of a candle record, in the order of the venue's kline array (indices 0 to 10)."""
 
 
+TRADE_FIELDS = ("trade_id", "price", "quantity", "timestamp", "is_buyer_maker")
+"""The values of a trade record before its symbol, in the order of its template."""
+
+
 class Candle(BaseModel):
     """A candle record as a reader sees it; prices and volumes are decimals, times epoch ms."""
 
@@ -49,16 +54,36 @@ class Candle(BaseModel):
     interval: Interval
 
 
+class Trade(BaseModel):
+    """A trade record as a reader sees it, aggregate or raw; the time is epoch ms."""
+
+    model_config = ConfigDict(frozen=True)
+
+    trade_id: int
+    price: Decimal
+    quantity: Decimal
+    timestamp: int
+    is_buyer_maker: bool
+    symbol: str
+
+
 def candle_template(symbol: str, interval: Interval) -> str:
     """A ``%`` template that turns the eleven values of CANDLE_FIELDS into a record's JSON.
 
     The values must be JSON numbers already (text or int): the caller has checked them.
     """
-    numbers = ",".join(f'"{field}":%s' for field in CANDLE_FIELDS)
-    tail = f'"symbol":{json.dumps(symbol)},"interval":{json.dumps(interval.value)}'.replace(
-        "%", "%%"
-    )
-    return f"{{{numbers},{tail}}}"
+    return _template(CANDLE_FIELDS, {"symbol": symbol, "interval": interval.value})
+
+
+def trade_template(symbol: str) -> str:
+    """The same for a trade and the five values of TRADE_FIELDS: numbers, then true or false."""
+    return _template(TRADE_FIELDS, {"symbol": symbol})
+
+
+def _template(fields: Sequence[str], constants: Mapping[str, str]) -> str:
+    values = ",".join(f'"{field}":%s' for field in fields)
+    tail = ",".join(f'"{field}":{json.dumps(text)}' for field, text in constants.items())
+    return f"{{{values},{tail.replace('%', '%%')}}}"
 
 
 def parse_candle(value: bytes) -> Candle:
@@ -69,3 +94,8 @@ def parse_candle(value: bytes) -> Candle:
 
     """
     return Candle.model_validate(json.loads(value, parse_float=Decimal))
+
+
+def parse_trade(value: bytes) -> Trade:
+    """Read a trade record without losing a digit; raises as `parse_candle`."""
+    return Trade.model_validate(json.loads(value, parse_float=Decimal))

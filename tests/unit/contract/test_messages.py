@@ -22,7 +22,7 @@ from loadertask_contract.events import (
 )
 from loadertask_contract.intervals import Interval
 from loadertask_contract.messages import MAX_MESSAGE_BYTES, EncodedMessage, UnreadableMessageError
-from loadertask_contract.records import candle_template, parse_candle
+from loadertask_contract.records import candle_template, parse_candle, parse_trade, trade_template
 from loadertask_contract.termination import (
     MAX_TERMINATION_BYTES,
     encode_termination,
@@ -275,3 +275,17 @@ def test_what_is_no_text_is_replaced_and_ends_nothing() -> None:
     assert dict(message.headers)["reason"] == b"?"
     terminated = parse_termination(encode_termination(event).decode())
     assert (terminated.payload.message, terminated.reason) == ("bad ? text", "?")
+
+
+def test_a_trade_keeps_the_digits_of_the_venue() -> None:
+    value = (
+        trade_template("BTCUSDT") % (7, "101.25000000", "0.40", 1790000000100, "true")
+    ).encode()
+
+    assert value == (
+        b'{"trade_id":7,"price":101.25000000,"quantity":0.40,"timestamp":1790000000100,'
+        b'"is_buyer_maker":true,"symbol":"BTCUSDT"}'
+    )
+    trade = parse_trade(value)
+    assert str(trade.price) == "101.25000000"
+    assert trade.is_buyer_maker
