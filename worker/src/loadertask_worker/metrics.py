@@ -22,7 +22,7 @@ REGISTRY = CollectorRegistry()
 """Ours alone, without what libraries may add to the library's global one."""
 
 # A second time series for each counter, which nobody asks for.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 # Memory, processor time and open files of the process, under their usual names (`process_`).
 ProcessCollector(registry=REGISTRY)
 
