@@ -173,5 +173,6 @@ def candle_task(kafka: Kafka, venue_url: str, queue_id: str, time_range: str) ->
             "BINANCE_API_URL": venue_url,
             "TELEMETRY_INTERVAL": "0.5",
             "LOADER_PATIENCE_SECONDS": "20",
+            "LOADER_METRICS_PORT": "0",  # several workers share this machine
         },
     )

@@ -30,6 +30,7 @@ from loadertask_worker.errors import (
     LoadError,
     SinkError,
 )
+from loadertask_worker.health import serving_metrics
 from loadertask_worker.kafka.contact import broker_connection
 from loadertask_worker.kafka.control import ControlListener
 from loadertask_worker.kafka.records import RecordPublisher
@@ -64,7 +65,8 @@ async def run_worker(variables: Mapping[str, str]) -> int:
         access = kafka_access(parsed.environment)
     except ConfigurationError as error:
         return await end_misconfigured(variables, error)
-    return await Attempt(parsed, task, access, now).run()
+    async with serving_metrics(parsed.environment.metrics_port):
+        return await Attempt(parsed, task, access, now).run()
 
 
 def _parsed(variables: Mapping[str, str], now: datetime) -> ParsedEnvironment:
