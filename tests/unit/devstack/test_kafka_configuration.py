@@ -60,3 +60,9 @@ def test_nobody_may_do_what_no_acl_grants() -> None:
 def test_the_certificate_holds_loopback_and_the_pods_end_of_the_wire() -> None:
     assert LOCAL.certificate_addresses == ("127.0.0.1",)
     assert WITH_PODS.certificate_addresses == ("127.0.0.1", "198.18.0.1")
+
+
+def test_clients_may_be_sent_to_a_proxy_in_front_of_the_secure_listener() -> None:
+    behind = properties(dataclasses.replace(LOCAL, advertised_secure_port=30001))
+    assert "SECURE://127.0.0.1:20003" in behind["listeners"]
+    assert "SECURE://127.0.0.1:30001" in behind["advertised.listeners"]

@@ -9,7 +9,7 @@ import dataclasses
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loadertask_devstack import processes
 from loadertask_devstack.errors import DevstackError
@@ -66,16 +66,23 @@ def start(
     *,
     host_address: str | None = None,
     full_jit: bool = False,
+    advertised_secure_port: int | None = None,
     progress: Progress = print,
 ) -> Kafka:
     """A ready broker with the platform's users, ACLs and topics; started unless it runs.
 
-    What was asked for once (`host_address`, `full_jit`) holds for later starts too; asking for
-    more restarts a running broker on the same ports with the same records. Raises DevstackError.
+    What was asked for once (`host_address`, `full_jit`, `advertised_secure_port`) holds for later
+    starts too; asking for more restarts a running broker on the same ports with the same records.
+    Raises DevstackError.
     """
     with exclusive_lock(_state(directory) / "lock"):
         kept = state.load_settings(_state(directory))
-        settings = _widened(kept or state.new_settings(), host_address, full_jit=full_jit)
+        settings = _widened(
+            kept or state.new_settings(),
+            host_address=host_address,
+            full_jit=full_jit or None,
+            advertised_secure_port=advertised_secure_port,
+        )
         process = processes.find(directory, node.PROCESS_NAME)
         if process and settings != kept:
             process.stop(node.STOP_TIMEOUT_S)
@@ -109,10 +116,12 @@ def kill(directory: Path) -> None:
 
 
 @contextmanager
-def running_kafka(directory: Path, *, full_jit: bool = False) -> Iterator[Kafka]:
+def running_kafka(
+    directory: Path, *, full_jit: bool = False, advertised_secure_port: int | None = None
+) -> Iterator[Kafka]:
     """A broker for the block, stopped at its end."""
     try:
-        yield start(directory, full_jit=full_jit)
+        yield start(directory, full_jit=full_jit, advertised_secure_port=advertised_secure_port)
     finally:
         stop(directory)
 
@@ -136,12 +145,9 @@ def _require_free_ports(settings: NodeSettings, place: Path) -> None:
         )
 
 
-def _widened(settings: NodeSettings, host_address: str | None, *, full_jit: bool) -> NodeSettings:
-    return dataclasses.replace(
-        settings,
-        host_address=host_address or settings.host_address,
-        full_jit=full_jit or settings.full_jit,
-    )
+def _widened(settings: NodeSettings, **asked: str | int | None) -> NodeSettings:
+    changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    return dataclasses.replace(settings, **changes)
 
 
 def _kafka(directory: Path, settings: NodeSettings, process: Process) -> Kafka:

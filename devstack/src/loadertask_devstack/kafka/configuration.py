@@ -36,6 +36,8 @@ class NodeSettings:
     host_address: str | None = None
     """The address by which pods reach this machine; None: nobody but this machine is let in."""
     full_jit: bool = False
+    advertised_secure_port: int | None = None
+    """Where clients of SECURE are sent to, where that is not its own port: a proxy of a test."""
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -76,7 +78,7 @@ def _listeners(settings: NodeSettings) -> dict[str, str]:
         "advertised.listeners": ",".join(
             [
                 f"PLAIN://127.0.0.1:{settings.plain_port}",
-                f"SECURE://127.0.0.1:{settings.secure_port}",
+                f"SECURE://127.0.0.1:{settings.advertised_secure_port or settings.secure_port}",
                 f"PODS://{POD_BOOTSTRAP}",
             ]
         ),
