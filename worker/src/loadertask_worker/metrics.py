@@ -84,8 +84,7 @@ BUFFER_BYTES = _gauge(
 
 REQUESTS = Counter(
     f"{PREFIX}requests",
-    "Requests to the venue's REST interface; outcome: ok, rate_limited, banned, refused,"
-    " unavailable, malformed",
+    "Requests to the venue's REST interface; outcome: ok, Cancelled, or the reason of the error",
     ("endpoint", "outcome"),
     registry=REGISTRY,
 )

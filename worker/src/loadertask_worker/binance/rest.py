@@ -10,12 +10,13 @@ import asyncio
 import logging
 import random
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
 
+from loadertask_worker import metrics
 from loadertask_worker.binance.answers import Answer, error_of
 from loadertask_worker.binance.exchange_info import (
     ExchangeInfo,
@@ -27,6 +28,7 @@ from loadertask_worker.binance.limiter import Admission, RequestLimiter
 from loadertask_worker.errors import (
     BannedError,
     ConfigurationError,
+    LoadError,
     RateLimitedError,
     SourceUnavailableError,
 )
@@ -34,7 +36,7 @@ from loadertask_worker.patience import Patience
 from loadertask_worker.windows import ROWS_PER_REQUEST
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from loadertask_contract.intervals import Interval
     from loadertask_worker.windows import Window
@@ -82,6 +84,7 @@ class BinanceRest:
         params: Params = {"symbol": symbol, "showPermissionSets": "false"}
         info = await self._get("exchangeInfo", EXCHANGE_INFO_WEIGHT, params, parse_exchange_info)
         self.limiter.learn(info.weight, info.requests)
+        metrics.WEIGHT_LIMIT.set(info.weight.capacity * 60 / info.weight.window_s)
         self._set_clock(info.server_time_ms)
         return info
 
@@ -126,7 +129,8 @@ class BinanceRest:
             admission = await self._admission(weight)
             begun_s = time.monotonic()
             try:
-                return parse(await self._body(endpoint, params, admission, patience))
+                with _counted(endpoint):
+                    return parse(await self._body(endpoint, params, admission, patience))
             except BannedError as error:
                 self._hold_until(error.until)
                 raise
@@ -157,7 +161,9 @@ class BinanceRest:
             admission = self.limiter.admit(weight, self.venue_time_s())
             if isinstance(admission, Admission):
                 return admission
-            await asyncio.sleep(max(admission - self.venue_time_s(), 0.001))
+            wait_s = max(admission - self.venue_time_s(), 0.001)
+            metrics.WEIGHT_WAIT_SECONDS.inc(wait_s)
+            await asyncio.sleep(wait_s)
 
     async def _body(
         self, endpoint: str, params: Params, admission: Admission, patience: Patience
@@ -166,6 +172,8 @@ class BinanceRest:
         try:
             answer = await self._answer(endpoint, params, patience)
             used_weight = answer.used_weight
+            if used_weight is not None:
+                metrics.WEIGHT_USED.set(used_weight)
         finally:
             self.limiter.settle(admission, used_weight, self.venue_time_s())
         asked = f"{endpoint} of symbol {params['symbol']}" if "symbol" in params else endpoint
@@ -203,6 +211,22 @@ async def binance_rest(
     )
     async with session:
         yield BinanceRest(session, RequestLimiter(weight_share), patience_s)
+
+
+@contextmanager
+def _counted(endpoint: str) -> Iterator[None]:
+    """Count a request by how it ends."""
+    outcome = "Cancelled"
+    begun_s = time.monotonic()
+    try:
+        yield
+        outcome = "ok"
+    except LoadError as error:
+        outcome = error.reason
+        raise
+    finally:
+        metrics.REQUESTS.labels(endpoint, outcome).inc()
+        metrics.REQUEST_SECONDS.labels(endpoint).observe(time.monotonic() - begun_s)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

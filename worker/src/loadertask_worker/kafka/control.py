@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from loadertask_contract.commands import Command, parse_command
 from loadertask_contract.messages import UnreadableMessageError
+from loadertask_worker import metrics
 from loadertask_worker.errors import ConfigurationError, SinkUnavailableError
 from loadertask_worker.kafka.stopping import stop_within_bound
 from loadertask_worker.patience import answer_bound_s
@@ -129,9 +130,11 @@ class ControlListener:
         try:
             command = parse_command(value)
         except UnreadableMessageError as error:
+            metrics.MESSAGES_SKIPPED.labels(error.reason).inc()
             log.debug("skipped a message of %s: %s", self._topic, error)
             return
         if command.is_for(self._queue_id):
+            metrics.COMMANDS.labels(command.command.value).inc()
             self._on_command(command.command)
 
     def _refusal(self) -> ConfigurationError:

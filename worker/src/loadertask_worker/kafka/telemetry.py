@@ -21,6 +21,7 @@ from aiokafka.errors import (
 )
 
 from loadertask_contract.events import Event, EventStatus, encode_event
+from loadertask_worker import metrics
 from loadertask_worker.errors import ConfigurationError, SinkUnavailableError
 from loadertask_worker.kafka.stopping import stop_within_bound
 from loadertask_worker.patience import answer_bound_s
@@ -122,6 +123,8 @@ class EventSender:
                 await self._drop_producer()
                 await asyncio.sleep(_PAUSE_AFTER_ERROR_S)
                 continue
+            else:
+                metrics.EVENTS_SENT.labels(event.payload.status.value).inc()
             return
 
     def _lose(self, event: Event, error: KafkaError) -> None:
