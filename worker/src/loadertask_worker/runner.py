@@ -23,7 +23,7 @@ from loadertask_contract.parsing import (
     parse_environment,
 )
 from loadertask_contract.time_range import epoch_ms, from_epoch_ms
-from loadertask_worker import lifecycle
+from loadertask_worker import lifecycle, metrics
 from loadertask_worker.errors import (
     ConfigurationError,
     DeliveryUnknownError,
@@ -190,6 +190,7 @@ class Attempt:
 
     def lag(self, lag_ms: int) -> None:
         """How far the task is behind the venue; see ``tasks.Reporter``."""
+        metrics.LAG.set(lag_ms / 1000)
         self._give(lifecycle.LagMeasured(lag_ms))
 
     def _announce(self, cursor: Cursor | None) -> None:
@@ -237,6 +238,8 @@ class Attempt:
             return True
 
     def _committed(self, records: int, through_ms: int) -> None:
+        metrics.RECORDS_COMMITTED.inc(records)
+        metrics.LOADED_THROUGH.set(through_ms / 1000)
         self._give(lifecycle.RecordsCommitted(records, from_epoch_ms(through_ms)))
 
     def _command(self, command: Command) -> None:
