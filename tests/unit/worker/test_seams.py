@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadertask_worker.seams import CANCELLED, Hole, OutOfOrderError, Rows, Seam
+
+STEP = 60
+
+
+def rows(*positions: int) -> Rows:
+    return Rows([*positions], [*positions], [str(position).encode() for position in positions])
+
+
+def walked(seam: Seam, given_rows: Rows) -> list[tuple[int, ...] | Hole]:
+    return [
+        tuple(piece.positions) if isinstance(piece, Rows) else piece
+        for piece in seam.fit(given_rows)
+    ]
+
+
+def test_dense_rows_pass_as_they_are() -> None:
+    seam = Seam(0, 0, STEP)
+    assert walked(seam, rows(0, 60, 120)) == [(0, 60, 120)]
+    assert walked(seam, rows(180)) == [(180,)]
+
+
+def test_a_hole_before_between_and_after_rows_is_seen_at_the_next_row() -> None:
+    seam = Seam(0, 0, STEP)
+    assert walked(seam, rows(60, 240)) == [Hole(0, 60), (60,), Hole(61, 240), (240,)]
+    assert walked(seam, rows(300, 420)) == [(300,), Hole(301, 420), (420,)]
+
+
+def test_rows_off_the_grid_leave_no_hole_and_may_lie_close_to_the_next_on_it() -> None:
+    seam = Seam(0, 0, STEP)
+    assert walked(seam, rows(0, 60, 100, 160, 220, 240)) == [(0, 60), (100, 160, 220), (240,)]
+
+
+@pytest.mark.parametrize("positions", [(0, 60, 60), (0, 120, 60), (0, -60)])
+def test_rows_that_repeat_or_go_backwards_are_refused_where_they_do(
+    positions: tuple[int, ...],
+) -> None:
+    seam = Seam(0, 0, STEP)
+    with pytest.raises(OutOfOrderError, match="was due"):
+        walked(seam, rows(*positions))
+    assert seam.floor == max(positions[:2]) + 1
+
+
+@given(st.sets(st.integers(0, 300), max_size=40), st.integers(0, 40), st.integers(1, 3))
+def test_rows_and_holes_cover_everything_once_whatever_is_missing(
+    present: set[int], split: int, step: int
+) -> None:
+    positions = sorted(present)
+    seam, covered, floor = Seam(0, 0, step), [], 0
+    for piece in [*seam.fit(rows(*positions[:split])), *seam.fit(rows(*positions[split:]))]:
+        if isinstance(piece, Hole):
+            assert floor <= piece.start < piece.end
+            assert not present & set(range(piece.start, piece.end))
+        else:
+            covered += piece.positions
+            floor = piece.positions[-1] + 1
+    assert covered == positions
+    assert seam.floor == (positions[-1] + 1 if positions else 0)
+
+
+def test_what_the_venue_has_taken_back_is_not_published_and_leaves_no_hole() -> None:
+    taken_back = Rows([1, 2, 3], [10, 11, 12], [b"1", CANCELLED, b"3"])
+    assert [*Seam(1, 1, 1).fit(taken_back)] == [taken_back]
+    assert taken_back.published() == Rows([1, 3], [10, 12], [b"1", b"3"])
+    assert rows(1).published() == rows(1)

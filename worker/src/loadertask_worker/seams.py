@@ -1,0 +1,103 @@
+"""Rows from several sources, joined into one sequence without gap or repetition. Pure.
+
+Positions order the rows: of candles the open time (epoch ms), of trades the id. Both are dense but
+for what the venue itself never had, so whatever a source leaves out is seen at the next row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CANCELLED = b""
+"""The record of a row that the venue has taken back: it has a position and is not published."""
+
+
+class OutOfOrderError(Exception):
+    """Rows that go backwards or repeat; whoever knows their source says what that means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of one source in its order: where each stands, its time (epoch ms) and its record."""
+
+    positions: list[int]
+    times_ms: list[int]
+    records: list[bytes]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def part(self, start: int, stop: int) -> Rows:
+        """The rows from index ``start`` to before ``stop``."""
+        return Rows(self.positions[start:stop], self.times_ms[start:stop], self.records[start:stop])
+
+    def published(self) -> Rows:
+        """The rows without those that the venue has taken back."""
+        if CANCELLED not in self.records:
+            return self
+        kept = [index for index, record in enumerate(self.records) if record != CANCELLED]
+        return Rows(
+            [self.positions[index] for index in kept],
+            [self.times_ms[index] for index in kept],
+            [self.records[index] for index in kept],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Positions in [start, end) that a source skipped: the venue is asked what is there."""
+
+    start: int
+    end: int
+
+
+class Seam:
+    """Where the sequence has got to.
+
+    ``floor`` is the lowest position that may come next, ``due`` the highest at which the next row
+    leaves no hole: they differ for candles, whose times need not lie on the grid.
+    """
+
+    def __init__(self, floor: int, due: int, step: int) -> None:
+        self.floor, self.due, self._step = floor, due, step
+
+    def fit(self, rows: Rows) -> Iterator[Rows | Hole]:
+        """Rows and the holes before and between them, in order; the seam moves past each.
+
+        Raises:
+            OutOfOrderError: a row below the floor. What came before it has been given.
+
+        """
+        positions, start = rows.positions, 0
+        while start < len(positions):
+            first = positions[start]
+            if first < self.floor:
+                raise OutOfOrderError(f"{first} comes where at least {self.floor} was due")
+            if first > self.due:
+                yield Hole(self.floor, first)
+            stop = start + self._dense_length(positions, start)
+            self.pass_by(positions[stop - 1])
+            yield rows.part(start, stop)
+            start = stop
+
+    def pass_by(self, last: int) -> None:
+        """Everything up to ``last`` is there, and it is a row."""
+        self.floor, self.due = last + 1, last + self._step
+
+    def reach(self, position: int, due: int) -> None:
+        """Everything before ``position`` is there, as far as there is anything."""
+        self.floor, self.due = max(self.floor, position), max(self.due, due)
+
+    def _dense_length(self, positions: list[int], start: int) -> int:
+        """How many rows from ``start`` on follow each other with one step between them."""
+        first, step = positions[start], self._step
+        count = len(positions) - start
+        expected = list(range(first, first + count * step, step))
+        if positions[start:] == expected:
+            return count
+        found = zip(positions[start:], expected, strict=True)
+        return next(index for index, (position, due) in enumerate(found) if position != due)
