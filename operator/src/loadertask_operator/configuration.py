@@ -23,14 +23,9 @@ from pydantic import (
     ValidationError,
 )
 
-from loadertask_contract.environment import (
-    HttpUrl,
-    SecurityProtocol,
-    Servers,
-    Topic,
-    WsUrl,
-)
+from loadertask_contract.environment import SecurityProtocol
 from loadertask_contract.topics import QUEUE_CONTROL_TOPIC, QUEUE_EVENTS_TOPIC
+from loadertask_contract.variables import HttpUrl, Servers, Topic, WsUrl
 from loadertask_operator import __version__
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
