@@ -17,6 +17,9 @@ from loadertask_worker.errors import ProtocolViolatedError, SourceUnavailableErr
 # end earlier than its digits do.
 INTEGER = rb"(?:0|[1-9][0-9]{0,18}+)"
 DECIMAL = rb"(?:0|[1-9][0-9]{0,38}+)(?:\.[0-9]{1,38}+)?+"
+# In a file of the archive: 13 digits are milliseconds (since 2001), 16 digits microseconds.
+MS_DIGITS = 13
+FILE_TIME = rb"[1-9][0-9]{12}(?:[0-9]{3})?+"
 _INTEGER_TEXT = re.compile(INTEGER.decode())
 _DECIMAL_TEXT = re.compile(DECIMAL.decode())
 

@@ -15,6 +15,7 @@ from loadertask_contract.environment import Trades
 from loadertask_contract.records import TRADE_FIELDS, trade_template
 from loadertask_worker.binance.cells import (
     DECIMAL,
+    FILE_TIME,
     INTEGER,
     Number,
     bool_cell,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 # A cancelled duplicate has no trades: p=q="0", f=l=-1 (binance-spot-api-docs, 2022-04-12).
 NO_TRADE = b"-1"
 _TRADE_ID = rb"(?:%s|%s)" % (NO_TRADE, INTEGER)
-_BOOL = rb"(?:true|false)"
 
 
 def _trade_id_cell(row: int, field: str, value: Any) -> bytes:
@@ -40,11 +40,21 @@ def _trade_id_cell(row: int, field: str, value: Any) -> bytes:
     return integer_cell(row, field, value)
 
 
-_Cell = tuple[bytes, "Callable[[int, str, Any], bytes]"]
-_WHOLE: _Cell = (INTEGER, integer_cell)
-_NUMBER: _Cell = (rb'"%s"' % DECIMAL, decimal_cell)
-_FLAG: _Cell = (_BOOL, bool_cell)
-_TRADE: _Cell = (_TRADE_ID, _trade_id_cell)
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A kind of value: its text in an answer (with quotes where it is a string) and in a file."""
+
+    pattern: bytes
+    read: Callable[[int, str, Any], bytes]
+    in_file: bytes
+    is_quoted: bool = False
+
+
+_WHOLE = _Cell(INTEGER, integer_cell, INTEGER)
+_TIME = _Cell(INTEGER, integer_cell, FILE_TIME)
+_NUMBER = _Cell(DECIMAL, decimal_cell, DECIMAL, is_quoted=True)
+_FLAG = _Cell(rb"(?:true|false)", bool_cell, rb"(?:True|False|true|false)")
+_TRADE = _Cell(_TRADE_ID, _trade_id_cell, _TRADE_ID)
 
 
 @dataclass(frozen=True)
@@ -65,16 +75,21 @@ class TradeShape:
         """Of all columns."""
         return range(len(self.columns))
 
+    @property
+    def file_cells(self) -> list[bytes]:
+        """The patterns of all values in a file of the archive."""
+        return [cell.in_file for _, cell in self.columns]
+
 
 SHAPES = {
     Trades.AGGREGATE: TradeShape(
         (("a", _WHOLE), ("p", _NUMBER), ("q", _NUMBER), ("f", _TRADE), ("l", _TRADE),
-         ("T", _WHOLE), ("m", _FLAG), ("M", _FLAG)),
+         ("T", _TIME), ("m", _FLAG), ("M", _FLAG)),
         taken=(0, 1, 2, 5, 6), first_trade=3,
     ),
     Trades.RAW: TradeShape(
         (("id", _WHOLE), ("price", _NUMBER), ("qty", _NUMBER), ("quoteQty", _NUMBER),
-         ("time", _WHOLE), ("isBuyerMaker", _FLAG), ("isBestMatch", _FLAG)),
+         ("time", _TIME), ("isBuyerMaker", _FLAG), ("isBestMatch", _FLAG)),
         taken=(0, 1, 2, 4, 5),
     ),
 }  # fmt: skip
@@ -90,11 +105,11 @@ class TradeParser:
         names = [f'"{name}":'.encode() for name, _ in columns]
         cells = [
             # The quotes around a decimal belong to the spelling, not to the value.
-            rb'%s"(%s)"' % (name, DECIMAL) if cell is _NUMBER else rb"%s(%s)" % (name, cell[0])
+            (rb'%s"(%s)"' if cell.is_quoted else rb"%s(%s)") % (name, cell.pattern)
             for name, (_, cell) in zip(names, columns, strict=True)
         ]
         self._row = re.compile(rb"[\[,]\{%s\}" % b",".join(cells))
-        quotes = 2 * sum(cell is _NUMBER for _, cell in columns)
+        quotes = 2 * sum(cell.is_quoted for _, cell in columns)
         self._frame_size = len(b"[{}") + sum(map(len, names)) + len(columns) - 1 + quotes
 
     def parse(self, body: bytes) -> Rows:
@@ -129,7 +144,7 @@ class TradeParser:
     def _any_row(self, number: int, row: Any) -> tuple[bytes, ...]:
         if not isinstance(row, dict):
             raise ProtocolViolatedError(f"row {number} is not a trade")
-        return tuple(read(number, name, row.get(name)) for name, (_, read) in self._shape.columns)
+        return tuple(cell.read(number, name, row.get(name)) for name, cell in self._shape.columns)
 
 
 def row_template(symbol: str, shape: TradeShape, time: bytes = b"%b") -> bytes:
@@ -144,7 +159,9 @@ def row_template(symbol: str, shape: TradeShape, time: bytes = b"%b") -> bytes:
     return b"".join(cells) + tail
 
 
-def rows_of(rows: Sequence[tuple[bytes, ...]], shape: TradeShape, template: bytes) -> Rows:
+def rows_of(
+    rows: Sequence[tuple[bytes, ...]], shape: TradeShape, template: bytes, time_digits: int = 19
+) -> Rows:
     """Positions, times and records of rows; cancelled ones keep their position alone."""
     time, first = shape.time, shape.first_trade
     records = [template % row for row in rows]
@@ -152,4 +169,5 @@ def rows_of(rows: Sequence[tuple[bytes, ...]], shape: TradeShape, template: byte
         for index, row in enumerate(rows):
             if row[first] == NO_TRADE:
                 records[index] = CANCELLED
-    return Rows([int(row[0]) for row in rows], [int(row[time]) for row in rows], records)
+    times_ms = [int(row[time][:time_digits]) for row in rows]
+    return Rows([int(row[0]) for row in rows], times_ms, records)
