@@ -96,9 +96,6 @@ class BinanceRest:
         self, symbol: str, interval: Interval, window: Window, parser: KlineParser
     ) -> KlinePage:
         """GET klines that open in a window, at most a page of them."""
-        if time.monotonic() - self._clock_set_s > _CLOCK_HOLDS_S:
-            self._clock_set_s = time.monotonic()
-            await self.server_time()
         params: Params = {
             "symbol": symbol,
             "interval": interval.value,
@@ -106,7 +103,16 @@ class BinanceRest:
             "endTime": window.end_ms - 1,
             "limit": ROWS_PER_REQUEST,
         }
-        return await self._get("klines", KLINES_WEIGHT, params, parser.parse)
+        return await self.get("klines", KLINES_WEIGHT, params, parser.parse)
+
+    async def get(
+        self, endpoint: str, weight: int, params: Params, parse: Callable[[bytes], T]
+    ) -> T:
+        """GET an endpoint that weighs ``weight``, again as long as the patience lasts."""
+        if time.monotonic() - self._clock_set_s > _CLOCK_HOLDS_S:
+            self._clock_set_s = time.monotonic()
+            await self.server_time()
+        return await self._get(endpoint, weight, params, parse)
 
     def venue_time_s(self) -> float:
         """Now by the venue's clock (epoch seconds), never ahead of it once it is known."""
