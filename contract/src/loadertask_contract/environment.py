@@ -127,7 +127,7 @@ class WorkerEnvironment(BaseModel):
         default=None,
         alias="KAFKA_PASSWORD_PRODUCER",
         description="The user's password; needed with a user.",
-        examples=["from a Secret"],
+        examples=["(from a Secret)"],
     )
     ca_path: str | None = Field(
         default=None,
@@ -164,13 +164,13 @@ class WorkerEnvironment(BaseModel):
         default=None,
         alias="BINANCE_API_KEY",
         description="Key of an account at the venue. Public data needs none.",
-        examples=["from a Secret"],
+        examples=["(from a Secret)"],
     )
     binance_api_secret: SecretStr | None = Field(
         default=None,
         alias="BINANCE_API_SECRET",
         description="Belongs to the key; needed with one.",
-        examples=["from a Secret"],
+        examples=["(from a Secret)"],
     )
     telemetry_interval_s: float = Field(
         default=5,

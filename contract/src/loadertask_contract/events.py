@@ -70,15 +70,47 @@ class QueueEvent(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    queue_id: str | None = Field(default=None, max_length=249)
-    symbol: str = Field(default="", max_length=64)
-    type: str = Field(default="", max_length=64)
-    status: EventStatus
-    message: str = ""
-    records_written: Annotated[int, BeforeValidator(_count)] = Field(default=0, ge=0, lt=2**63)
-    finished: bool = False
-    producer: str = Field(default="", max_length=249)
-    timestamp: float | None = None
+    queue_id: str | None = Field(
+        default=None,
+        max_length=249,
+        description="Identity of the workflow; also the key of the message.",
+        examples=["wf-bulk-load-20240801-a1b2c3"],
+    )
+    symbol: str = Field(
+        default="", max_length=64, description="Trading pair.", examples=["BTCUSDT"]
+    )
+    type: str = Field(
+        default="", max_length=64, description="`TYPE` of the task.", examples=["api_candles_1m"]
+    )
+    status: EventStatus = Field(
+        description="Where the worker is in its life; one that finished, was interrupted or met an"
+        " error says so once, last.",
+        examples=["loading"],
+    )
+    message: str = Field(
+        default="", description="For people.", examples=["Loaded and published 15000 records"]
+    )
+    records_written: Annotated[int, BeforeValidator(_count)] = Field(
+        default=0,
+        ge=0,
+        lt=2**63,
+        description="Records committed in Kafka, of this queue id (and shard), over all attempts.",
+        examples=[15000],
+    )
+    finished: bool = Field(
+        default=False, description="Whether the status is a terminal one.", examples=[False]
+    )
+    producer: str = Field(
+        default="",
+        max_length=249,
+        description="Who says it: `TELEMETRY_PRODUCER_ID`, of a shard with `-` and its index.",
+        examples=["loader-producer__a1b2c3"],
+    )
+    timestamp: float | None = Field(
+        default=None,
+        description="The sender's clock, seconds since 1970. It orders nothing.",
+        examples=[1722499200.25],
+    )
 
 
 class Progress(BaseModel):
@@ -86,16 +118,70 @@ class Progress(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    done: int | None = Field(default=None, ge=0, lt=2**63, alias="progress-done")
-    total: int | None = Field(default=None, ge=0, lt=2**63, alias="progress-total")
-    loaded_through: Moment | None = Field(default=None, alias="loaded-through")
-    records_per_second: int | None = Field(default=None, ge=0, alias="records-per-second")
-    lag_ms: int | None = Field(default=None, alias="lag-ms")
-    delivery: str | None = Field(default=None, max_length=64)
-    source: str | None = Field(default=None, max_length=64)
-    banned_until: Moment | None = Field(default=None, alias="banned-until")
-    reason: str | None = Field(default=None, max_length=128)
-    shard: int | None = Field(default=None, ge=0)
+    done: int | None = Field(
+        default=None,
+        ge=0,
+        lt=2**63,
+        alias="progress-done",
+        description="Records committed, as `records_written`.",
+        examples=["15000"],
+    )
+    total: int | None = Field(
+        default=None,
+        ge=0,
+        lt=2**63,
+        alias="progress-total",
+        description="Records expected at most; absent where nobody can know (live).",
+        examples=["44640"],
+    )
+    loaded_through: Moment | None = Field(
+        default=None,
+        alias="loaded-through",
+        description="Data time before which everything is committed.",
+        examples=["2023-01-11T10:00:00Z"],
+    )
+    records_per_second: int | None = Field(
+        default=None,
+        ge=0,
+        alias="records-per-second",
+        description="Records committed per second since the event before.",
+        examples=["52000"],
+    )
+    lag_ms: int | None = Field(
+        default=None,
+        alias="lag-ms",
+        description="Live: how far the last record is behind the venue's clock, in milliseconds.",
+        examples=["42"],
+    )
+    delivery: str | None = Field(
+        default=None,
+        max_length=64,
+        description="What the load promises: `exactly_once`, `effectively_once` or"
+        " `at_least_once`.",
+        examples=["exactly_once"],
+    )
+    source: str | None = Field(
+        default=None,
+        max_length=64,
+        description="Where the records come from.",
+        examples=["archive+rest"],
+    )
+    banned_until: Moment | None = Field(
+        default=None,
+        alias="banned-until",
+        description="Of an `error` with reason `Banned`: when the venue listens again.",
+        examples=["2026-01-01T00:02:00Z"],
+    )
+    reason: str | None = Field(
+        default=None,
+        max_length=128,
+        description="Of an `error`, and of the last words of a worker that asks to be tried again:"
+        " one word of the [errors](exit-codes.md), or `Terminated` or `Crashed`.",
+        examples=["RefusedByVenue"],
+    )
+    shard: int | None = Field(
+        default=None, ge=0, description="Which shard speaks, from 0.", examples=["2"]
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from loadertask_contract.intervals import Interval
 
@@ -39,19 +39,28 @@ class Candle(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    open_time: int
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal
-    close_time: int
-    quote_asset_volume: Decimal
-    number_of_trades: int
-    taker_buy_base_asset_volume: Decimal
-    taker_buy_quote_asset_volume: Decimal
-    symbol: str
-    interval: Interval
+    open_time: int = Field(description="First millisecond.", examples=["1672531200000"])
+    open: Decimal = Field(description="Price of the first trade.", examples=["16541.77000000"])
+    high: Decimal = Field(description="Highest price.", examples=["16545.70000000"])
+    low: Decimal = Field(description="Lowest price.", examples=["16508.39000000"])
+    close: Decimal = Field(description="Price of the last trade.", examples=["16529.67000000"])
+    volume: Decimal = Field(
+        description="Traded amount of the base asset.", examples=["4364.83570000"]
+    )
+    close_time: int = Field(description="Last millisecond.", examples=["1672534799999"])
+    quote_asset_volume: Decimal = Field(
+        description="Traded amount of the quote asset.", examples=["72146293.63590100"]
+    )
+    number_of_trades: int = Field(description="How many trades.", examples=["149854"])
+    taker_buy_base_asset_volume: Decimal = Field(
+        description="Part of `volume` that takers bought.", examples=["2179.94772000"]
+    )
+    taker_buy_quote_asset_volume: Decimal = Field(
+        description="Part of `quote_asset_volume` that takers bought.",
+        examples=["36032416.36453900"],
+    )
+    symbol: str = Field(description="Trading pair.", examples=['"BTCUSDT"'])
+    interval: Interval = Field(description="Length of the candle.", examples=['"1h"'])
 
 
 class Trade(BaseModel):
@@ -59,12 +68,66 @@ class Trade(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    trade_id: int
-    price: Decimal
-    quantity: Decimal
-    timestamp: int
-    is_buyer_maker: bool
-    symbol: str
+    trade_id: int = Field(
+        description="The venue's id; consecutive within a symbol, of aggregate and of raw trades"
+        " each.",
+        examples=["1995637302"],
+    )
+    price: Decimal = Field(description="Price.", examples=["16541.77000000"])
+    quantity: Decimal = Field(description="Amount of the base asset.", examples=["0.00200000"])
+    timestamp: int = Field(
+        description="When it was made, epoch milliseconds.", examples=["1672531200012"]
+    )
+    is_buyer_maker: bool = Field(
+        description="Whether the buyer had waited in the order book.", examples=["false"]
+    )
+    symbol: str = Field(description="Trading pair.", examples=['"BTCUSDT"'])
+
+
+class BookGap(BaseModel):
+    """A marker in the topic of an order book: changes are missing here, a new snapshot follows."""
+
+    model_config = ConfigDict(frozen=True)
+
+    symbol: str = Field(description="Trading pair.", examples=['"BTCUSDT"'])
+    expected_update_id: int = Field(description="The first change that is missing.", examples=["8"])
+    got_update_id: int = Field(description="The first change that is here again.", examples=["12"])
+    last_event_time: int = Field(
+        description="Event time of the last change before, epoch milliseconds.",
+        examples=["1672531200012"],
+    )
+    got_event_time: int = Field(
+        description="Event time of the first change after, epoch milliseconds.",
+        examples=["1672531201012"],
+    )
+
+
+class RecordHeaders(BaseModel):
+    """Kafka headers of a data record; each is optional, and historical records have none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    is_closed: str | None = Field(
+        default=None,
+        description="Live candle: `true` for its last state, `false` for one that still grows.",
+        examples=["true"],
+    )
+    source: str | None = Field(
+        default=None,
+        description="Live types: `rest` for a record that was fetched to fill a hole in the"
+        " stream.",
+        examples=["rest"],
+    )
+    late: str | None = Field(
+        default=None,
+        description="Live types: `true` when newer records were published before this one.",
+        examples=["true"],
+    )
+    kind: str | None = Field(
+        default=None,
+        description="Order book: `snapshot` or `gap`; absent on a change as the venue sent it.",
+        examples=["gap"],
+    )
 
 
 def candle_template(symbol: str, interval: Interval) -> str:

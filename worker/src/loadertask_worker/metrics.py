@@ -7,6 +7,9 @@ attempt: what counts over all attempts is `records_written` of the events.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -16,6 +19,9 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PREFIX = "loadertask_worker_"
 REGISTRY = CollectorRegistry()
@@ -35,36 +41,55 @@ def text() -> bytes:
     return generate_latest(REGISTRY)
 
 
-def _counter(name: str, meaning: str, label: str = "", values: tuple[str, ...] = ()) -> Counter:
-    """A counter; with the ``values`` of its label known, each of them is there from the start."""
-    labels = (label,) if label else ()
-    counter = Counter(PREFIX + name, _sentence(meaning, label, values), labels, registry=REGISTRY)
-    for value in values:
-        counter.labels(value)
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What is said about a metric; the values of a label are empty where they are not known."""
+
+    name: str
+    kind: str
+    meaning: str
+    labels: Mapping[str, tuple[str, ...]]
+
+
+ALL: list[Metric] = []
+"""Every metric of ours, in the order of this file."""
+
+
+def _counter(name: str, meaning: str, **labels: tuple[str, ...]) -> Counter:
+    """A counter; with all values of its one label known, each is there from the start."""
+    counter = Counter(PREFIX + name, meaning, tuple(labels), registry=REGISTRY)
+    ALL.append(Metric(f"{PREFIX}{name}_total", "counter", meaning, labels))
+    if len(labels) == 1:
+        (values,) = labels.values()
+        for value in values:
+            counter.labels(value)
     return counter
 
 
-def _gauge(name: str, meaning: str, *labels: str) -> Gauge:
-    return Gauge(PREFIX + name, meaning, labels, registry=REGISTRY)
+def _gauge(name: str, meaning: str, **labels: tuple[str, ...]) -> Gauge:
+    ALL.append(Metric(PREFIX + name, "gauge", meaning, labels))
+    return Gauge(PREFIX + name, meaning, tuple(labels), registry=REGISTRY)
 
 
-def _histogram(name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-    return Histogram(PREFIX + name, meaning, labels, buckets=buckets, registry=REGISTRY)
-
-
-def _sentence(meaning: str, label: str, values: tuple[str, ...]) -> str:
-    return f"{meaning}; {label}: {', '.join(values)}" if values else meaning
+def _histogram(
+    name: str, meaning: str, buckets: tuple[float, ...], **labels: tuple[str, ...]
+) -> Histogram:
+    ALL.append(Metric(PREFIX + name, "histogram", meaning, labels))
+    return Histogram(PREFIX + name, meaning, tuple(labels), buckets=buckets, registry=REGISTRY)
 
 
 # What is loaded.
 
 LOAD = _gauge(
-    "load_info", "1, for what is loaded and how", "queue_id", "symbol", "type", "delivery"
+    "load_info",
+    "1, for what is loaded and how",
+    queue_id=(),
+    symbol=(),
+    type=(),
+    delivery=("exactly_once", "effectively_once", "at_least_once"),
 )
 RECORDS_READ = _counter(
-    "records_read",
-    "Records read from the venue",
-    *("source", ("archive", "rest", "stream")),
+    "records_read", "Records read from the venue", source=("archive", "rest", "stream")
 )
 RECORDS_COMMITTED = _counter("records_committed", "Records committed in Kafka")
 RECORD_BYTES_COMMITTED = _counter(
@@ -76,20 +101,21 @@ LOADED_THROUGH = _gauge(
 LAG = _gauge("lag_seconds", "Live: how far the last record is behind the venue's clock")
 BUFFER_BYTES = _gauge(
     "buffer_bytes",
-    "Bytes held between the venue and Kafka's acknowledgement; stage: download, stream, publish",
-    "stage",
+    "Bytes held between the venue and Kafka's acknowledgement",
+    stage=("download", "stream", "publish"),
 )
 
 # The venue's REST interface.
 
-REQUESTS = Counter(
-    f"{PREFIX}requests",
-    "Requests to the venue's REST interface; outcome: ok, Cancelled, or the reason of the error",
-    ("endpoint", "outcome"),
-    registry=REGISTRY,
+REQUESTS = _counter(
+    "requests",
+    "Requests to the venue's REST interface, by how they ended: ok, Cancelled, or the reason of the"
+    " error",
+    endpoint=(),
+    outcome=(),
 )
 REQUEST_SECONDS = _histogram(
-    "request_seconds", "A request until its whole answer is here", _LONG_S, "endpoint"
+    "request_seconds", "A request until its whole answer is here", _LONG_S, endpoint=()
 )
 WEIGHT_USED = _gauge(
     "weight_used", "Request weight that our address used this minute, by the venue's last answer"
@@ -104,22 +130,22 @@ WEIGHT_WAIT_SECONDS = _counter(
 ARCHIVE_FILES = _counter(
     "archive_files",
     "Files of the archive; absent and replaced ones are loaded over REST",
-    *("outcome", ("loaded", "fetched_again", "absent", "replaced")),
+    outcome=("loaded", "fetched_again", "absent", "replaced"),
 )
 ARCHIVE_BYTES = _counter("archive_bytes", "Bytes of compressed files downloaded from the archive")
 
 # The venue's streams.
 
-FRAMES = _counter("frames", "Frames of the stream", "outcome", ("taken", "ignored", "malformed"))
+FRAMES = _counter("frames", "Frames of the stream", outcome=("taken", "ignored", "malformed"))
 CONNECTS = _counter(
     "stream_connects",
     "Connections made to the stream",
-    *("cause", ("first", "planned", "shutdown", "silent", "lost", "gap")),
+    cause=("first", "planned", "shutdown", "silent", "lost", "gap"),
 )
 GAPS = _counter(
     "gaps",
-    "Holes noticed in the stream; filled over REST in order, filled late, or marked in the topic",
-    *("outcome", ("filled", "late", "marked")),
+    "Holes noticed in the stream: filled over REST in order, filled late, or marked in the topic",
+    outcome=("filled", "late", "marked"),
 )
 GAP_RECORDS = _counter("gap_records", "Records fetched over REST to fill holes of the stream")
 OVERFLOWS = _counter("buffer_overflows", "Times that the stream was not read since Kafka was slow")
@@ -133,20 +159,26 @@ TRANSACTION_SECONDS = _histogram(
     "transaction_seconds", "A transaction from its first record to its commit", _LONG_S
 )
 TRANSACTIONS = _counter(
-    "transactions", "Transactions ended", "outcome", ("committed", "aborted", "unknown")
+    "transactions", "Transactions ended", outcome=("committed", "aborted", "unknown")
 )
 EVENTS_SENT = _counter(
     "events_sent",
     "Events acknowledged by Kafka",
-    *("status", ("started", "loading", "interrupted", "error", "finished")),
+    status=("started", "loading", "interrupted", "error", "finished"),
 )
-COMMANDS = _counter("commands", "Commands for this worker", "command", ("stop", "ping"))
+COMMANDS = _counter("commands", "Commands for this worker", command=("stop", "ping"))
 MESSAGES_SKIPPED = _counter(
     "messages_skipped",
     "Messages of queue-control that are no command",
-    *("reason", ("empty", "too_large", "not_json", "not_an_object", "no_queue_id",
-                 "unknown_command")),
-)  # fmt: skip
+    reason=(
+        "empty",
+        "too_large",
+        "not_json",
+        "not_an_object",
+        "no_queue_id",
+        "unknown_command",
+    ),
+)
 
 # The process.
 
