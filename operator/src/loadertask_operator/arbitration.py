@@ -5,7 +5,7 @@ The two sources can disagree; the termination log is a second witness of the las
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -141,18 +141,29 @@ def _with_ended_job(situation: Situation, job: JobState) -> Verdict:
             return Underway(Course.STOPPING, explained_until)
         if has_failed and spoken.outcome is Outcome.SUCCEEDED:
             return _with_warning(spoken, f"Job {job.name} failed after the load was finished")
-        return spoken
+        return _unless_disrupted(situation, job, spoken)
     until = situation.silent_until(ended_at)
-    if has_failed and situation.pod and situation.pod.end and _was_heard(situation, ended_at):
-        return _crash(situation)
+    is_explained = job.was_disrupted or (situation.pod is not None and situation.pod.end)
+    if has_failed and is_explained and _was_heard(situation, ended_at):
+        return _unless_disrupted(situation, job, _crash(situation))
     if situation.now < until:
         return Underway(Course.STOPPING, until)
     if has_failed:
-        return _crash(situation)
+        return _unless_disrupted(situation, job, _crash(situation))
     message = f"Job {job.name} completed, and its worker has not said how the load ended"
     return Ending(
         Outcome.FAILED, Reason.NO_TERMINAL_EVENT, message, _exit_code(situation), Recovery.RETRY
     )
+
+
+def _unless_disrupted(situation: Situation, job: JobState, ending: Ending) -> Ending:
+    """A worker that the cluster took away has not failed; what it ended by itself for stays."""
+    is_disrupted = job.was_disrupted or (situation.pod is not None and situation.pod.is_disrupted)
+    is_own = ending.recovery is not Recovery.RETRY or ending.reason is Reason.OOM_KILLED
+    if ending.outcome is not Outcome.FAILED or is_own or not is_disrupted:
+        return ending
+    message = "the cluster took the worker's pod away (eviction, drain, preemption or lost node)"
+    return replace(ending, reason=Reason.DISRUPTED, message=message)
 
 
 def _lacks_exit_code(situation: Situation) -> bool:
@@ -219,15 +230,17 @@ def _exit_code(situation: Situation) -> int | None:
 def _last_message(situation: Situation) -> str:
     last, attempt = situation.status.last_event, situation.attempt
     if last and attempt and last.producer == attempt.producer_id and last.status.is_terminal:
-        return last.message
+        return _with_reason(last.reason, last.message)
     left = termination_of(situation.pod)
-    return left.payload.message if left else ""
+    return _with_reason(left.reason, left.payload.message) if left else ""
+
+
+def _with_reason(reason: str | None, message: str) -> str:
+    return f"{reason}: {message}" if reason else message
 
 
 def _with_warning(ending: Ending, warning: str) -> Ending:
-    return Ending(
-        ending.outcome, ending.reason, ending.message, ending.exit_code, ending.recovery, warning
-    )
+    return replace(ending, warning=warning)
 
 
 _FINISHED = EventStatus.FINISHED

@@ -17,6 +17,7 @@ from loadertask_operator.policies.deadlines import on_deadline
 from loadertask_operator.policies.deletion import on_deletion
 from loadertask_operator.policies.endings import end_of_attempt, wait_for_retry
 from loadertask_operator.policies.progress import create_attempt, follow
+from loadertask_operator.policies.progress_deadline import on_standstill
 from loadertask_operator.policies.stopping import stop_on_request
 from loadertask_operator.policies.terminal import after_the_end
 from loadertask_operator.situation import Rules, Situation
@@ -31,6 +32,7 @@ POLICIES: tuple[Policy, ...] = (
     stop_on_request,
     hold_unacceptable,
     on_deadline,
+    on_standstill,
     wait_for_retry,
     create_attempt,
 )

@@ -6,6 +6,7 @@ attempt's own producer move the status; others of the same queue are counted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -23,6 +24,7 @@ from loadertask_operator.status import (
 # The largest integer of the API's int64 fields: a header may claim more.
 _MAX_INT = 2**63 - 1
 _ETA_LIMIT_S = 365 * 86_400
+_CAMEL_CASE = re.compile(r"[A-Za-z][A-Za-z0-9]{0,127}")
 
 
 def fold(status: Status, events: Iterable[ReceivedEvent]) -> Status:
@@ -30,6 +32,17 @@ def fold(status: Status, events: Iterable[ReceivedEvent]) -> Status:
     for received in events:
         status = _fold_one(status, received)
     return status
+
+
+def at_rest(progress: ProgressStatus | None, written: int) -> ProgressStatus | None:
+    """How far a load is that does not run: without rate, lag and estimate of its end."""
+    if progress is None:
+        return None
+    display = (progress.display or "").partition(" eta ")[0]
+    if progress.lag_seconds is not None:
+        display = f"{_amount(written)} records"
+    forgotten = ("records_per_second", "lag_seconds", "estimated_completion_time")
+    return progress.model_copy(update=dict.fromkeys(forgotten) | {"display": display})
 
 
 def is_replay(telemetry: Telemetry | None, received: ReceivedEvent) -> bool:
@@ -56,12 +69,16 @@ def _fold_one(status: Status, received: ReceivedEvent) -> Status:
         return status.model_copy(update={"telemetry": counted})
     payload = received.event.payload
     written = max(status.records_written, payload.records_written)
+    progress = _progress(received, written, status.progress)
+    if payload.status is EventStatus.STARTED or _has_grown(status, written, progress):
+        progress = progress.model_copy(update={"last_progress_time": whole_seconds(received.time)})
     return status.model_copy(
         update={
             "records_written": written,
-            "progress": _progress(received, written, status.progress),
+            "progress": progress,
             "last_event": LastEvent(
                 status=payload.status,
+                reason=_reason(received),
                 message=shortened(payload.message),
                 producer=payload.producer,
                 time=received.time,
@@ -89,6 +106,22 @@ def _is_news(status: Status, received: ReceivedEvent) -> bool:
     return last is None or last.producer != payload.producer or not last.status.is_terminal
 
 
+def _has_grown(status: Status, written: int, progress: ProgressStatus) -> bool:
+    """Whether there are more records, or data of a later time, than ever before."""
+    before = status.progress.loaded_through if status.progress else None
+    through = progress.loaded_through
+    return written > status.records_written or (
+        through is not None and (before is None or through > before)
+    )
+
+
+def _reason(received: ReceivedEvent) -> str | None:
+    """The word for programs that an ``error`` bears; what is no such word is passed over."""
+    said = received.event.progress.reason
+    is_error = received.event.payload.status is EventStatus.ERROR
+    return said if said and is_error and _CAMEL_CASE.fullmatch(said) else None
+
+
 def _progress(
     received: ReceivedEvent, written: int, previous: ProgressStatus | None
 ) -> ProgressStatus:
@@ -99,6 +132,7 @@ def _progress(
     progress = ProgressStatus(
         percent=_percent(said, previous),
         loaded_through=through or previous.loaded_through,
+        last_progress_time=previous.last_progress_time,
         records_per_second=_bounded(said.records_per_second),
         lag_seconds=_bounded(max(said.lag_ms, 0) // 1000) if said.lag_ms is not None else None,
         estimated_completion_time=None

@@ -26,6 +26,8 @@ QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 OWN_OBJECTS_SELECTOR = f"{MANAGED_BY_LABEL}={COMPONENT}"
 
 CONTAINER = "loader"
+DISRUPTION = "DisruptionTarget"
+"""The condition of a pod that Kubernetes ends for reasons of its own."""
 CA_DIRECTORY = "/certs"
 CA_PATH = f"{CA_DIRECTORY}/ca.crt"
 

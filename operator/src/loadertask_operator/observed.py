@@ -44,6 +44,13 @@ class JobState:
     deleted_at: datetime | None = None
     is_suspended: bool = False
     ttl_s: int | None = None
+    failure: str = ""
+    """Reason and message of its Failed condition."""
+
+    @property
+    def was_disrupted(self) -> bool:
+        """Whether the rule of our Jobs about disruptions failed it; the pod may be gone by then."""
+        return self.failure.startswith("PodFailurePolicy:") and names.DISRUPTION in self.failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,8 @@ class PodState:
     waiting_reason: str = ""
     waiting_message: str = ""
     end: PodEnd | None = None
+    is_disrupted: bool = False
+    """Whether the cluster takes it away: eviction, drain, preemption, lost node."""
 
     @property
     def is_running(self) -> bool:
@@ -130,7 +139,7 @@ def parse_job(body: Mapping[str, Any]) -> JobState:
     metadata, status = body["metadata"], body.get("status") or {}
     labels = metadata.get("labels") or {}
     owner_uids = (o["uid"] for o in metadata.get("ownerReferences") or () if o.get("controller"))
-    outcome, ended_at = _job_end(status)
+    outcome, ended_at, failure = _job_end(status)
     return JobState(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -147,6 +156,7 @@ def parse_job(body: Mapping[str, Any]) -> JobState:
         deleted_at=_deletion_time(metadata),
         is_suspended=bool(body.get("spec", {}).get("suspend")),
         ttl_s=body.get("spec", {}).get("ttlSecondsAfterFinished"),
+        failure=failure,
     )
 
 
@@ -174,6 +184,7 @@ def parse_pod(body: Mapping[str, Any]) -> PodState:
         waiting_reason=waiting.get("reason", ""),
         waiting_message=waiting.get("message", ""),
         end=_pod_end(terminated) if terminated else None,
+        is_disrupted=_is_disrupted(status),
     )
 
 
@@ -197,11 +208,18 @@ def _attempt(labels: Mapping[str, str]) -> int:
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
-def _job_end(status: Mapping[str, Any]) -> tuple[JobOutcome | None, datetime | None]:
+def _job_end(status: Mapping[str, Any]) -> tuple[JobOutcome | None, datetime | None, str]:
     for condition in status.get("conditions") or ():
         if condition["type"] in tuple(JobOutcome) and condition["status"] == "True":
-            return JobOutcome(condition["type"]), parse_time(condition["lastTransitionTime"])
-    return None, None
+            outcome, at = JobOutcome(condition["type"]), condition["lastTransitionTime"]
+            why = f"{condition.get('reason', '')}: {condition.get('message', '')}"
+            return outcome, parse_time(at), why if outcome is JobOutcome.FAILED else ""
+    return None, None, ""
+
+
+def _is_disrupted(status: Mapping[str, Any]) -> bool:
+    conditions = status.get("conditions") or ()
+    return any(c["type"] == names.DISRUPTION and c["status"] == "True" for c in conditions)
 
 
 def _container_state(status: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth, 
 from loadertask_operator.observed import JobState, Observed, PodState, termination_of
 from loadertask_operator.plan import Plan
 from loadertask_operator.status import CurrentAttempt, Phase, Status, shortened, whole_seconds
+from loadertask_operator.waiting import image_problem, lacks_image
 
 _STALE_AFTER_INTERVALS = 3
 _IN_PROGRESS = {Phase.PENDING, Phase.STARTING, Phase.STOPPING, Phase.RETRYING}
@@ -172,13 +173,9 @@ class Situation:
             return outlook.running
         if self.status.completion_time:
             return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.FINISHED)
-        if self.pod and not self.pod.is_running and self.pod.waiting_reason in _PULL_PROBLEMS:
-            return Claim(
-                ConditionType.RUNNING,
-                Truth.FALSE,
-                Reason.IMAGE_PULL_BACK_OFF,
-                f"{self.pod.waiting_reason}: {self.pod.waiting_message}",
-            )
+        if self.pod and lacks_image(self.pod):
+            problem = image_problem(self.pod, self.observed.task.spec)
+            return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.IMAGE_PULL_BACK_OFF, problem)
         if self.worker_may_run and not self.attempt_has_ended and self.worker_was_seen:
             return Claim(ConditionType.RUNNING, Truth.TRUE, Reason.POD_RUNNING)
         return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.POD_PENDING)
@@ -220,10 +217,5 @@ class Situation:
     def _image_is_missing_for_long(self) -> bool:
         pod = self.pod
         return (
-            pod is not None
-            and pod.waiting_reason in _PULL_PROBLEMS
-            and self.now >= pod.created_at + self.rules.grace
+            pod is not None and lacks_image(pod) and self.now >= pod.created_at + self.rules.grace
         )
-
-
-_PULL_PROBLEMS = {"ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName"}

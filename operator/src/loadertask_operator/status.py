@@ -104,6 +104,7 @@ class ProgressStatus(_Model):
     records_per_second: int | None = None
     lag_seconds: int | None = None
     estimated_completion_time: Moment | None = None
+    last_progress_time: Moment | None = None
     display: str | None = None
 
 
@@ -111,6 +112,7 @@ class LastEvent(_Model):
     """What queue-events said last, as it was said; ``time`` is the record's."""
 
     status: EventStatus
+    reason: str | None = None
     message: str = ""
     producer: str
     time: Moment
@@ -155,6 +157,7 @@ class Status(_Model):
     completion_time: Moment | None = None
     attempts: int = 0
     failures: int = 0
+    disruptions: int = 0
     current_attempt: CurrentAttempt | None = None
     attempt_history: tuple[PastAttempt, ...] = ()
     records_written: int = 0

@@ -117,3 +117,17 @@ def test_a_replay_from_any_applied_point_gives_the_same_status_but_for_the_disca
 def test_what_is_folded_is_stored_and_read_without_a_change(events):
     status = fold(STATUS, events)
     assert parse_status(render_status(status)) == status
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "kept"),
+    [
+        ("error", "UnknownSymbol", "UnknownSymbol"),
+        ("error", "not one word", None),
+        ("error", "", None),
+        ("loading", "Patience", None),
+    ],
+)
+def test_the_reason_of_an_error_is_kept_when_it_is_one_word(status, said, kept):
+    event = make_event(status, OURS, reason=said)
+    assert fold(STATUS, [received(event)]).last_event.reason == kept

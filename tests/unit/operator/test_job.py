@@ -126,6 +126,12 @@ def test_the_job_is_ours_by_owner_and_labels_and_never_retries_by_itself():
     assert labels["streamforge.io/attempt"] == "1"
     assert job["spec"]["backoffLimit"] == 0
     assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
+    assert job["spec"]["podFailurePolicy"]["rules"] == [
+        {
+            "action": "FailJob",
+            "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+        }
+    ]
     assert "ttlSecondsAfterFinished" not in job["spec"]
 
 

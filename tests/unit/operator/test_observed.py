@@ -62,3 +62,20 @@ def test_a_termination_log_that_is_not_of_the_contract_is_nothing(message):
 def test_a_termination_log_of_the_contract_is_a_witness():
     pod = make_pod(exit_code=0, message=termination("finished", "p", written=3))
     assert termination_of(pod).payload.records_written == 3
+
+
+def test_a_disruption_is_read_off_the_pod_and_off_the_failed_job():
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+    assert parse_pod({"metadata": META} | {"status": {"conditions": [condition]}}).is_disrupted
+    denied = {"conditions": [condition | {"status": "False"}]}
+    assert not parse_pod({"metadata": META} | {"status": denied}).is_disrupted
+    failed = {
+        "type": "Failed",
+        "status": "True",
+        "lastTransitionTime": "2026-01-01T12:00:00Z",
+        "reason": "PodFailurePolicy",
+        "message": "Pod a/b has condition DisruptionTarget matching FailJob rule at index 0",
+    }
+    assert parse_job({"metadata": META} | {"status": {"conditions": [failed]}}).was_disrupted
+    other = failed | {"reason": "BackoffLimitExceeded", "message": "DisruptionTarget"}
+    assert not parse_job({"metadata": META} | {"status": {"conditions": [other]}}).was_disrupted

@@ -275,7 +275,7 @@ class Harness:
             job, outcome=outcome, ended_at=self.now, resource_version=job.resource_version + 1
         )
 
-    def pod(self, exit_code: int | None) -> None:
+    def pod(self, exit_code: int | None, *, is_disrupted: bool = False) -> None:
         attempt = self.status.current_attempt
         number = attempt.number if attempt else 1
         end = None if exit_code is None else PodEnd(exit_code)
@@ -283,6 +283,7 @@ class Harness:
         pod = PodState(
             "loads", f"p{number}", f"p{number}", version, "btc", number, NOW, phase, end=end
         )
+        pod = replace(pod, is_disrupted=is_disrupted)
         self.api.pods[pod.name] = pod
         self.store.remember_pod(pod)
 
@@ -496,6 +497,7 @@ _STEPS = st.lists(
         st.tuples(st.just("stranger"), st.sampled_from(["finished", "error"])),
         st.tuples(st.just("job"), st.sampled_from(list(JobOutcome))),
         st.tuples(st.just("pod"), st.sampled_from([0, 1, 65, 75, 78, 137])),
+        st.tuples(st.just("evict"), st.sampled_from([75, 137])),
         st.tuples(st.just("pod-runs"), st.none()),
         st.tuples(st.just("lose-job"), st.none()),
         st.tuples(st.just("lose-job-unseen"), st.none()),
@@ -524,6 +526,8 @@ async def _live(world: Harness, kind: str, value: Any) -> None:
         world.job_ends(value, name)
     elif kind == "pod" and attempt:
         world.pod(value)
+    elif kind == "evict" and attempt:
+        world.pod(value, is_disrupted=True)
     elif (
         kind == "pod-runs" and name in world.api.jobs and f"p{attempt.number}" not in world.api.pods
     ):

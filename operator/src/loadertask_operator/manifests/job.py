@@ -16,6 +16,11 @@ from loadertask_operator.schema import KafkaCredentialsRef, LoaderTask, Spec, Wo
 from loadertask_operator.status import CurrentAttempt
 
 _NON_ROOT_UID = 65532
+# Kept in the Job's own condition, the disruption is known even when its pod is gone.
+_DISRUPTION_RULE = {
+    "action": "FailJob",
+    "onPodConditions": [{"type": names.DISRUPTION, "status": "True"}],
+}
 
 
 def render_job(
@@ -53,6 +58,7 @@ def render_job(
             "parallelism": 1,
             # A pod that is being evicted must be gone before anything else writes to the topic.
             "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {"rules": [_DISRUPTION_RULE]},
             "template": _pod_template(task.spec, configuration, labels, variables),
         },
     }

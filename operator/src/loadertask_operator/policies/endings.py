@@ -9,10 +9,14 @@ from datetime import datetime, timedelta
 from loadertask_contract.exit_codes import Recovery
 from loadertask_operator.arbitration import Ending, Outcome, judge
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
+from loadertask_operator.fold import at_rest
 from loadertask_operator.observed import termination_of
 from loadertask_operator.plan import Notice, Plan, Propagation
 from loadertask_operator.situation import Outlook, Situation
 from loadertask_operator.status import MAX_HISTORY, PastAttempt, Phase
+
+MAX_DISRUPTIONS = 20
+"""How often a task may lose its pod to the cluster before that counts as a failure."""
 
 _PHASES = {
     Outcome.SUCCEEDED: Phase.SUCCEEDED,
@@ -34,12 +38,14 @@ def conclude(situation: Situation, ending: Ending) -> Plan:
     situation = _with_history(situation, ending)
     if ending.outcome is not Outcome.FAILED:
         return end_task(situation, ending.outcome, ending.reason, ending.message, ending.warning)
-    spec, failures = situation.observed.task.spec, situation.status.failures + 1
-    situation = situation.with_status(failures=failures)
+    situation = _counted(situation, ending)
+    spec, failures = situation.observed.task.spec, situation.status.failures
     if spec and spec.stop and ending.recovery is not Recovery.GIVE_UP:
         message = f"stopped; the worker had ended: {ending.message}"
         return end_task(situation, Outcome.STOPPED, Reason.STOPPED, message, ending.warning)
     limit = spec.backoff_limit if spec else 0
+    if _is_forgiven(situation, ending):
+        return _retry(situation, ending)
     if ending.recovery is Recovery.GIVE_UP or limit == 0:
         return end_task(situation, Outcome.FAILED, ending.reason, ending.message, ending.warning)
     if failures > limit:
@@ -48,6 +54,19 @@ def conclude(situation: Situation, ending: Ending) -> Plan:
             situation, Outcome.FAILED, Reason.BACKOFF_LIMIT_EXCEEDED, message, ending.warning
         )
     return _retry(situation, ending)
+
+
+def _is_forgiven(situation: Situation, ending: Ending) -> bool:
+    return ending.reason is Reason.DISRUPTED and situation.status.disruptions <= MAX_DISRUPTIONS
+
+
+def _counted(situation: Situation, ending: Ending) -> Situation:
+    """With one failure more, or one disruption; after too many of these they are failures."""
+    if ending.reason is Reason.DISRUPTED:
+        situation = situation.with_status(disruptions=situation.status.disruptions + 1)
+    if _is_forgiven(situation, ending):
+        return situation
+    return situation.with_status(failures=situation.status.failures + 1)
 
 
 def wait_for_retry(situation: Situation) -> Plan | None:
@@ -109,11 +128,17 @@ def job_ttl_to_set(situation: Situation) -> int | None:
 
 
 def _retry(situation: Situation, ending: Ending) -> Plan:
-    limit = situation.observed.task.spec.backoff_limit if situation.observed.task.spec else 0
-    message = f"{ending.reason}: {ending.message} (failure {situation.status.failures} of {limit})"
+    message = f"{ending.reason}: {ending.message} ({_tally(situation, ending)})"
     plan = _retrying_plan(situation, message, retry_due(situation))
     notices = [Notice(ending.reason.value, message, is_warning=True)]
     return replace(plan, notices=tuple(notices))
+
+
+def _tally(situation: Situation, ending: Ending) -> str:
+    spec, status = situation.observed.task.spec, situation.status
+    if _is_forgiven(situation, ending):
+        return f"disruption {status.disruptions} of {MAX_DISRUPTIONS}, no failure"
+    return f"failure {status.failures} of {spec.backoff_limit if spec else 0}"
 
 
 def _retrying_plan(situation: Situation, message: str, due: datetime) -> Plan:
@@ -152,8 +177,11 @@ def _with_history(situation: Situation, ending: Ending) -> Situation:
         completion_time=situation.moment,
     )
     history = (*situation.status.attempt_history, past)[-MAX_HISTORY:]
+    written = _records_written(situation)
     return situation.with_status(
-        attempt_history=history, records_written=_records_written(situation)
+        attempt_history=history,
+        records_written=written,
+        progress=at_rest(situation.status.progress, written),
     )
 
 

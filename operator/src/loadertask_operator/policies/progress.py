@@ -8,8 +8,10 @@ from loadertask_operator.manifests.environment import next_attempt
 from loadertask_operator.plan import Plan
 from loadertask_operator.policies.acceptance import unsupported
 from loadertask_operator.policies.deadlines import active_deadline, startup_deadline
+from loadertask_operator.policies.progress_deadline import progress_deadline
 from loadertask_operator.situation import Outlook, Situation
 from loadertask_operator.status import Phase
+from loadertask_operator.waiting import lacks_secret, secret_problem
 
 _PHASES = {
     Course.NOT_CREATED: (Phase.PENDING, Reason.STARTING),
@@ -49,6 +51,7 @@ def follow(situation: Situation) -> Plan:
     until = verdict.until if isinstance(verdict, Underway) else None
     situation = _with_job(situation)
     times = [until, startup_deadline(situation), active_deadline(situation)]
+    times.append(progress_deadline(situation))
     job = situation.observed.own_job
     times.append(situation.hangs_at(job) if job and job.is_deleting else None)
     accepted = _accepted(situation)
@@ -83,10 +86,9 @@ def _with_job(situation: Situation) -> Situation:
 
 def _accepted(situation: Situation) -> Claim:
     pod = situation.pod
-    if pod and not pod.is_running and pod.waiting_reason == "CreateContainerConfigError":
-        return Claim(
-            ConditionType.ACCEPTED, Truth.FALSE, Reason.SECRET_MISSING, pod.waiting_message
-        )
+    if pod and lacks_secret(pod):
+        problem = secret_problem(pod, situation.observed.task.spec)
+        return Claim(ConditionType.ACCEPTED, Truth.FALSE, Reason.SECRET_MISSING, problem)
     ignored = unsupported(situation)
     if ignored:
         message = "; ".join(ignored) + " (the load goes on)"
