@@ -35,6 +35,7 @@ the platform's loaders do.
 def environment_page() -> str:
     """The whole page."""
     fields = list(WorkerEnvironment.model_fields.values())
+    secrets = ", ".join(map(code, SECRET_VARIABLES))
     head = ("Variable", "Default", "Example", "Meaning")
     parts = [
         _INTRODUCTION,
@@ -46,8 +47,8 @@ def environment_page() -> str:
         table(("Name", "Read as"), ((code(name), code(of)) for name, of in ALIASES.items())),
         "Where both are set, the name on the right wins.\n",
         "## Secrets\n",
-        ", ".join(map(code, SECRET_VARIABLES))
-        + " come from Secrets. No log line, event or metric ever holds a password, key or secret.\n",
+        f"{secrets} come from Secrets. No log line, event or metric holds a password, key or"
+        " secret.\n",
     ]
     return "\n".join(parts)
 
