@@ -17,6 +17,15 @@ _URL = re.compile(
 )
 
 
+# Whoever writes a user into an address writes a password beside it.
+_LOGIN = re.compile(r"(?<=//).*@|^[^/]*@", re.DOTALL)
+
+
+def without_login(text: str) -> str:
+    """An address as it may be shown."""
+    return _LOGIN.sub("***@", text)
+
+
 def parse_servers(text: str) -> str:
     """``text`` when it is a list of brokers.
 
@@ -27,7 +36,8 @@ def parse_servers(text: str) -> str:
     for server in text.split(","):
         match = _SERVER.fullmatch(server.strip())
         if not match:
-            raise ValueError(f"{text!r} is not a list of brokers: host:port,host:port")
+            shown = without_login(text)
+            raise ValueError(f"{shown!r} is not a list of brokers: host:port,host:port")
         _check_host(match["host"])
         _check_port(match["port"])
     return text
@@ -56,7 +66,8 @@ def parse_ws_url(text: str) -> str:
 def _url(text: str, schemes: tuple[str, ...], complaint: str) -> str:
     match = _URL.fullmatch(text)
     if not match or match["scheme"] not in schemes:
-        raise ValueError(f"{text!r} {complaint}: scheme://host or scheme://host:port")
+        shown = without_login(text)
+        raise ValueError(f"{shown!r} {complaint}: scheme://host or scheme://host:port")
     if match["ip"]:
         _check_ipv6(match["ip"])
     else:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from loadertask_contract.addresses import without_login
 from loadertask_contract.environment import (
     ALIASES,
     SECRET_VARIABLES,
@@ -184,12 +185,10 @@ def _problem(error: object) -> Problem:
     if details["type"] == "missing":
         return Problem(variable, f"is required: {_NEEDED.get(variable, 'set it')}")
     message = str(details["msg"]).removeprefix("Value error, ")
-    shown = (
-        ""
-        if variable in SECRET_VARIABLES or repr(details["input"]) in message
-        else (f" (it is {details['input']!r})")
-    )
-    return Problem(variable, message + shown)
+    shown = repr(without_login(given) if isinstance(given := details["input"], str) else given)
+    if variable in SECRET_VARIABLES or shown in message:
+        return Problem(variable, message)
+    return Problem(variable, f"{message} (it is {shown})")
 
 
 def _resolved(environment: WorkerEnvironment) -> ParsedEnvironment:

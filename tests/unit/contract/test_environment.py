@@ -173,6 +173,23 @@ def test_half_a_credential_names_the_missing_half(given: dict[str, str], missing
     assert "s3cret" not in str(problems)
 
 
+@pytest.mark.parametrize(
+    ("variable", "address"),
+    [
+        ("BINANCE_API_URL", "https://user:pass-WORD@api.binance.com"),
+        ("BINANCE_API_URL", "https://user:pass-WO/RD@api.binance.com"),
+        ("BINANCE_WS_URL", "user:pass-WORD@stream.binance.com"),
+        ("LOADER_ARCHIVE_URL", "https://user:p@ss-WORD@data.binance.vision"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "user:pass-WORD@broker:9093"),
+    ],
+)
+def test_a_password_in_an_address_is_not_repeated(variable: str, address: str) -> None:
+    with pytest.raises(EnvironmentProblemsError, match=variable) as caught:
+        parse_environment(MINIMAL | {variable: address}, NOW)
+    assert "WO" not in str(caught.value)
+    assert "***@" in str(caught.value)
+
+
 def test_a_secret_is_in_no_text_of_the_environment() -> None:
     environment = parse_environment(
         MINIMAL | {"KAFKA_USER_PRODUCER": "u", "KAFKA_PASSWORD_PRODUCER": "s3cret"}, NOW
