@@ -114,7 +114,7 @@ async def test_a_day_arrives_digit_for_digit(task: Task) -> None:
     events = await task.events()
     assert events[0].payload.status is EventStatus.STARTED
     assert events[0].progress.total == 1440
-    assert events[0].progress.delivery == "at_least_once"
+    assert events[0].progress.delivery == "effectively_once"
     last = events[-1]
     assert last.payload.model_dump(exclude={"timestamp"}) == {
         "queue_id": task.queue_id,
@@ -421,8 +421,6 @@ BAD_ENVIRONMENTS: list[tuple[str, dict[str, str | None], list[str]]] = [
     ),
     ("no text", {"SYMBOL": "\udcff"}, ["SYMBOL"]),
     ("later type", {"TYPE": "ws_trades"}, ["TYPE"]),
-    ("later delivery", {"LOADER_DELIVERY": "exactly_once"}, ["LOADER_DELIVERY"]),
-    ("later record time", {"LOADER_RECORD_TIME": "venue"}, ["LOADER_RECORD_TIME"]),
     (
         "shards",
         {"LOADER_SHARD_COUNT": "2", "LOADER_SHARD_INDEX": "1"},

@@ -30,6 +30,7 @@ TREE = {
     "ProtocolViolatedError": ("VenueProtocolViolated", 65, GIVE_UP),
     "SinkUnavailableError": ("KafkaUnavailable", 75, RETRY),
     "DeliveryUnknownError": ("DeliveryUnknown", 75, RETRY),
+    "FencedError": ("Fenced", 75, RETRY),
     "SinkRejectedError": ("RefusedByKafka", 78, GIVE_UP),
 }
 

@@ -13,6 +13,7 @@ from loadertask_worker.errors import (
     BannedError,
     ConfigurationError,
     DeliveryUnknownError,
+    FencedError,
     SinkRejectedError,
     SourceUnavailableError,
 )
@@ -184,6 +185,23 @@ def test_a_ping_is_answered_without_a_change_of_state() -> None:
     state, events = live(START, Pinged())
     assert statuses(events) == ["started", "loading"]
     assert state.wish is Wish.NONE
+
+
+@pytest.mark.parametrize("wish", [HeartbeatDue(), StopCommanded(), Terminated()])
+def test_a_worker_that_was_replaced_says_nothing_more_in_queue_events(wish: Input) -> None:
+    state, events = live(START, SOME, wish, LoadFailed(FencedError("wf-1-0")))
+    assert not any(event.payload.status.is_terminal for event in events)
+    assert state.exit_code == 75
+    assert state.final is not None
+    assert state.final not in events
+    assert state.final.payload.status is EventStatus.LOADING
+    assert state.final.progress.reason == "Fenced"
+
+
+def test_a_search_for_the_place_to_go_on_is_told_while_it_lasts() -> None:
+    _, events = live(HeartbeatDue(), START)
+    assert statuses(events) == ["loading", "started"]
+    assert events[0].payload.message == "Looking for where to go on"
 
 
 def test_a_ban_tells_its_end() -> None:

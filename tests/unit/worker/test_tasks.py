@@ -100,21 +100,10 @@ def test_types_of_later_versions_are_named(kind: str) -> None:
 
 
 def test_everything_of_later_versions_is_named_at_once() -> None:
-    asked = environment(
-        TYPE="api_trades",
-        LOADER_DELIVERY="exactly_once",
-        LOADER_RECORD_TIME="venue",
-        LOADER_SHARD_COUNT="2",
-    )
+    asked = environment(TYPE="api_trades", LOADER_SHARD_COUNT="2")
     with pytest.raises(ConfigurationError) as raised:
         task_for(asked, epoch_ms(NOW))
     assert [problem.variable for problem in raised.value.problems] == [
         "TYPE",
-        "LOADER_DELIVERY",
-        "LOADER_RECORD_TIME",
         "LOADER_SHARD_COUNT",
     ]
-
-
-def test_what_this_version_delivers_may_be_demanded() -> None:
-    task_for(environment(LOADER_DELIVERY="at_least_once"), epoch_ms(NOW))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+_VERSION = 1
+_MAX_NAME_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +34,68 @@ class Place:
 
     next_position: int
     time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is kept in Kafka beside the records: a cursor, and which load it is of.
+
+    ``cursor`` is None before the first record. ``is_exact`` tells that no record of the load is in
+    the topic that the cursor does not count; else those after it have to be looked for.
+    """
+
+    load_name: str
+    cursor: Cursor | None
+    is_exact: bool
+
+    def is_of(self, load_name: str) -> bool:
+        """Whether it was left by an attempt at the same load."""
+        return self.load_name == _short(load_name)
+
+
+def encode_note(note: Note) -> str:
+    """A note as the metadata of a committed offset, well below Kafka's limit for these."""
+    body: dict[str, object] = {
+        "version": _VERSION,
+        "load": _short(note.load_name),
+        "is_exact": note.is_exact,
+    }
+    if note.cursor:
+        body |= asdict(note.cursor)
+    return json.dumps(body, separators=(",", ":"))
+
+
+def parse_note(text: str) -> Note | None:
+    """What ``encode_note`` wrote; None for anything else, which others may have left there."""
+    try:
+        body = json.loads(text)
+        if body["version"] != _VERSION:
+            return None
+        numbers = [body.get(name) for name in ("position", "through_ms", "records")]
+        cursor = None if numbers == [None] * 3 else Cursor(*map(_integer, numbers))
+        return Note(str(body["load"]), cursor, body["is_exact"] is True)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def advanced(cursor: Cursor | None, place: Place | None) -> Cursor | None:
+    """The cursor after the next record of the topic; what it has passed already does not count."""
+    if place is None or (cursor and place.next_position <= cursor.position):
+        return cursor
+    through_ms = max(cursor.through_ms, place.time_ms) if cursor else place.time_ms
+    return Cursor(place.next_position, through_ms, cursor.records + 1 if cursor else 1)
+
+
+def _integer(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{value!r} is no integer")
+    return value
+
+
+def _short(load_name: str) -> str:
+    """The name itself, or its beginning and a hash of it: a committed offset has little room."""
+    encoded = load_name.encode(errors="replace")
+    if len(encoded) <= _MAX_NAME_BYTES:
+        return encoded.decode()
+    digest = hashlib.sha256(encoded).hexdigest()
+    return f"{encoded[:_MAX_NAME_BYTES].decode(errors='ignore')}#{digest}"

@@ -13,6 +13,7 @@ Adapters raise only these, chained from the library's own error. They carry data
     └── SinkError                   Kafka
         ├── SinkUnavailableError    unreachable for longer than the patience  retry     75
         ├── DeliveryUnknownError    records sent, never acknowledged          retry     75
+        ├── FencedError             another pod delivers this load now        retry     75
         └── SinkRejectedError       the broker refuses the records            give up   78
 """
 
@@ -133,6 +134,19 @@ class DeliveryUnknownError(SinkError):
 
     def __init__(self, records: int, what: str) -> None:
         super().__init__(f"{records} records were not acknowledged by Kafka: {what}")
+
+
+class FencedError(SinkError):
+    """Another pod has taken over the transactional id: the load is its own, not ours, from now on.
+
+    Nothing that we sent after its start is committed, and its word about the load counts.
+    """
+
+    reason = "Fenced"
+    exit_code = ExitCode.TRY_AGAIN
+
+    def __init__(self, transactional_id: str) -> None:
+        super().__init__(f"another worker delivers as {transactional_id} now")
 
 
 class SinkRejectedError(SinkError):

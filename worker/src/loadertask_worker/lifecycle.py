@@ -12,7 +12,7 @@ from enum import Enum, auto
 
 from loadertask_contract.events import Event, EventStatus, Progress, QueueEvent
 from loadertask_contract.exit_codes import ExitCode, Recovery, recovery_from
-from loadertask_worker.errors import BannedError, LoadError
+from loadertask_worker.errors import BannedError, FencedError, LoadError
 
 CRASHED = 1
 """Exit code of a bug: none of the contract's, so it counts as a crash and is tried again."""
@@ -133,6 +133,7 @@ class Lifecycle:
 
     identity: Identity
     started_s: float
+    has_started: bool = False
     wish: Wish = Wish.NONE
     records: int = 0
     reported_records: int = 0
@@ -197,6 +198,7 @@ def _start(state: Lifecycle, given: LoadStarted, now_s: float) -> Step:
     # The rate is of this attempt alone: what earlier ones committed does not count there.
     state = replace(
         state,
+        has_started=True,
         progress=progress,
         records=state.records + given.records,
         reported_records=state.reported_records + given.records,
@@ -213,6 +215,8 @@ def _report(state: Lifecycle, now_s: float) -> Step:
     progress = state.progress.model_copy(update={"records_per_second": rate})
     state = replace(state, progress=progress, reported_records=state.records, reported_s=now_s)
     message = f"Loaded and published {state.records} records"
+    if not state.has_started:
+        message = "Looking for where to go on"
     return state, (_event(state, EventStatus.LOADING, message, now_s),)
 
 
@@ -241,6 +245,10 @@ def _fail(state: Lifecycle, error: Exception, now_s: float) -> Step:
     if not isinstance(error, LoadError):
         message = f"A bug in the loader: {type(error).__name__}: {error}"
         return _terminal(state, EventStatus.ERROR, message, CRASHED, now_s, reason="Crashed")
+    if isinstance(error, FencedError):
+        # Another worker lives under our name: its events count, and ours would contradict them.
+        event = _event(state, EventStatus.LOADING, str(error), now_s, reason=error.reason)
+        return replace(state, final=event, exit_code=error.exit_code), ()
     if state.wish is Wish.STOP and recovery_from(error.exit_code) is not Recovery.GIVE_UP:
         # Whoever asked to stop does not want another attempt (design contract §5).
         message = f"Stopped after {state.records} records; {error}"

@@ -16,12 +16,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from loadertask_contract.commands import Command
-from loadertask_contract.environment import Delivery
 from loadertask_contract.parsing import (
     EnvironmentProblemsError,
     ParsedEnvironment,
     parse_environment,
 )
+from loadertask_contract.shards import shard_producer_id
 from loadertask_contract.time_range import epoch_ms, from_epoch_ms
 from loadertask_worker import lifecycle, metrics
 from loadertask_worker.errors import (
@@ -36,6 +36,8 @@ from loadertask_worker.kafka.control import ControlListener
 from loadertask_worker.kafka.records import RecordPublisher
 from loadertask_worker.kafka.security import kafka_access
 from loadertask_worker.kafka.telemetry import EventSender
+from loadertask_worker.kafka.terms import terms_of
+from loadertask_worker.kafka.topic_settings import venue_time_problem
 from loadertask_worker.kafka.topics import ensure_topic
 from loadertask_worker.last_words import write_last_words
 from loadertask_worker.misconfigured import end_misconfigured
@@ -45,13 +47,14 @@ from loadertask_worker.tasks import Task, task_for
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from loadertask_contract.environment import WorkerEnvironment
     from loadertask_worker.cursor import Cursor
     from loadertask_worker.kafka.security import KafkaAccess
 
 log = logging.getLogger(__name__)
 
-# What a load may take to commit what it holds, once it was asked to end.
-_COMMIT_S = 10.0
+# What a load may take to commit what it holds, once it was asked to end; then it is aborted.
+_COMMIT_S = 2.0
 _LAST_EVENT_S = 3.0
 _FIRST_EVENT_S = 10.0
 
@@ -89,15 +92,7 @@ class Attempt:
         self._stop = asyncio.Event()
         self._events = EventSender(access, environment.queue_events_topic)
         self._clients: list[EventSender | RecordPublisher | ControlListener] = [self._events]
-        self._state = lifecycle.Lifecycle(
-            lifecycle.Identity(
-                queue_id=environment.queue_id,
-                symbol=environment.symbol,
-                type=str(environment.load_type),
-                producer=environment.producer_id,
-            ),
-            started_s=begun.timestamp(),
-        )
+        self._state = lifecycle.Lifecycle(_identity(environment), started_s=begun.timestamp())
 
     async def run(self) -> int:
         """Live, say the last word wherever it can be heard, and return the exit code."""
@@ -119,16 +114,13 @@ class Attempt:
             self._give(lifecycle.LoadEnded(complete=False))
             return
         publisher, control = connected
-        cursor: Cursor | None = None
-        self._announce(cursor)
-        await self._events.wait_until_sent(_FIRST_EVENT_S)
         async with asyncio.TaskGroup() as group:
             companions = [
                 group.create_task(control.listen()),
                 group.create_task(self._beat()),
             ]
             try:
-                complete = await self._load(publisher, cursor)
+                complete = await self._go_on(publisher)
             finally:
                 for companion in companions:
                     companion.cancel()
@@ -136,19 +128,15 @@ class Attempt:
 
     async def _connect(self) -> tuple[RecordPublisher, ControlListener]:
         environment, access, patience_s = self._environment, self._access, self._patience_s
+        terms = terms_of(environment)
         async with broker_connection(access, patience_s) as broker:
             ensure = partial(ensure_topic, broker)
             await ensure("QUEUE_EVENTS_TOPIC", environment.queue_events_topic, partitions=1)
             await self._events.start(patience_s)
             await ensure("QUEUE_CONTROL_TOPIC", environment.queue_control_topic, partitions=1)
             await ensure("KAFKA_TOPIC", environment.kafka_topic)
-        publisher = RecordPublisher(
-            access,
-            environment.kafka_topic,
-            environment.symbol,
-            patience_s=patience_s,
-            on_committed=self._committed,
-        )
+            problem = await venue_time_problem(broker, terms)
+        publisher = RecordPublisher(access, terms, on_committed=self._committed)
         control = ControlListener(
             access,
             environment.queue_control_topic,
@@ -158,9 +146,22 @@ class Attempt:
         )
         self._clients += (publisher, control)
         async with asyncio.TaskGroup() as group:
-            group.create_task(publisher.start())
+            group.create_task(publisher.start(self._task.load_name, problem))
             group.create_task(control.start(patience_s))
         return publisher, control
+
+    async def _go_on(self, publisher: RecordPublisher) -> bool:
+        """Find where to go on, say so, and load from there; whether all of it was loaded."""
+        found = await until_stop(self._found(publisher), self._stop)
+        if found is None:
+            return False
+        (cursor,) = found
+        self._announce(publisher, cursor)
+        await self._events.wait_until_sent(_FIRST_EVENT_S)
+        return await self._load(publisher, cursor)
+
+    async def _found(self, publisher: RecordPublisher) -> tuple[Cursor | None]:
+        return (await publisher.find_cursor(self._task.place_of),)
 
     async def _load(self, publisher: RecordPublisher, cursor: Cursor | None) -> bool:
         """Load; once asked to end, only as long as it takes to commit."""
@@ -172,7 +173,7 @@ class Attempt:
                 await asyncio.wait({load}, timeout=_COMMIT_S)
             if not load.done():
                 what = f"not within {_COMMIT_S:.0f} s of the request to stop"
-                raise DeliveryUnknownError(publisher.unacknowledged, what)
+                raise DeliveryUnknownError(publisher.unsettled, what)
             return load.result()
         finally:
             for task in (load, stopped):
@@ -193,16 +194,16 @@ class Attempt:
         metrics.LAG.set(lag_ms / 1000)
         self._give(lifecycle.LagMeasured(lag_ms))
 
-    def _announce(self, cursor: Cursor | None) -> None:
+    def _announce(self, publisher: RecordPublisher, cursor: Cursor | None) -> None:
         started = self._task.announce(cursor)
-        warnings = (*self._warnings, *started.warnings)
+        warnings = (*self._warnings, *publisher.warnings, *started.warnings)
         for warning in warnings:
             log.warning("%s", warning)
         self._give(
             replace(
                 started,
                 warnings=warnings,
-                delivery=Delivery.AT_LEAST_ONCE.value,
+                delivery=publisher.mode.value,
                 records=cursor.records if cursor else 0,
                 loaded_through=from_epoch_ms(cursor.through_ms) if cursor else None,
             )
@@ -258,3 +259,14 @@ class Attempt:
     @property
     def _patience_s(self) -> float:
         return self._environment.patience_s
+
+
+def _identity(environment: WorkerEnvironment) -> lifecycle.Identity:
+    index, count = environment.shard_index, environment.shard_count
+    return lifecycle.Identity(
+        queue_id=environment.queue_id,
+        symbol=environment.symbol,
+        type=str(environment.load_type),
+        producer=shard_producer_id(environment.producer_id, index, count),
+        shard=index if count > 1 else None,
+    )

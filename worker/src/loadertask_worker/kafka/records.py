@@ -8,44 +8,30 @@ Records are not compressed: existing consumers without a zstd library must keep 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from dataclasses import dataclass
-from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import (
-    KafkaConnectionError,
-    KafkaError,
-    KafkaTimeoutError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-    TopicAuthorizationFailedError,
-)
-from aiokafka.partitioner import DefaultPartitioner
-
-from loadertask_worker.errors import (
-    DeliveryUnknownError,
-    LoadError,
-    SinkRejectedError,
-    SinkUnavailableError,
-)
-from loadertask_worker.kafka.stopping import stop_within_bound
-from loadertask_worker.patience import answer_bound_s
+from loadertask_worker.errors import ConfigurationError, LoadError, SinkRejectedError
+from loadertask_worker.kafka.delivery import Way, open_way
+from loadertask_worker.kafka.parcels import Parcel
+from loadertask_worker.kafka.producer import MissingRightError
+from loadertask_worker.kafka.topic_search import TopicSearch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from loadertask_contract.environment import Delivery
     from loadertask_contract.messages import Headers
+    from loadertask_contract.parsing import Problem
+    from loadertask_worker.cursor import Cursor
     from loadertask_worker.kafka.security import KafkaAccess
+    from loadertask_worker.kafka.terms import Terms
+    from loadertask_worker.kafka.topic_search import PlaceOf
 
-log = logging.getLogger(__name__)
-
-# Below the broker's default message.max.bytes of 1 MiB.
-_BATCH_BYTES = 900_000
-# A slow load shows its records after this, full batch or not.
-_LINGER_S = 0.25
+# aiokafka's builder takes nothing but a list; it is only read.
+_NO_HEADERS: list[tuple[str, bytes]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,54 +57,72 @@ class RecordPublisher:
 
     Args:
         on_committed: called with the number of records and the data time through which
-            everything is in the topic, each time Kafka acknowledges a batch.
+            everything is in the topic, each time some are there for good.
 
     """
 
     def __init__(
-        self,
-        access: KafkaAccess,
-        topic: str,
-        key: str,
-        *,
-        patience_s: float,
-        on_committed: Callable[[int, int], None],
+        self, access: KafkaAccess, terms: Terms, *, on_committed: Callable[[int, int], None]
     ) -> None:
-        self._producer = AIOKafkaProducer(
-            **access.client_options,
-            enable_idempotence=True,
-            acks="all",
-            max_batch_size=_BATCH_BYTES,
-            max_request_size=_BATCH_BYTES + 100_000,
-        )
-        self._topic, self._key = topic, key.encode()
-        self._patience_s, self._bound_s = patience_s, answer_bound_s(patience_s)
+        self._access, self._terms = access, terms
+        self._key = terms.key.encode()
         self._on_committed = on_committed
-        self._partition = 0
+        self._way: Way | None = None
         self._batch: Any = None
-        self._through_ms = 0
+        self._value_bytes = 0
+        self._position, self._through_ms = 0, 0
         self._linger: asyncio.TimerHandle | None = None
         self._filling = asyncio.Lock()
-        self._in_flight: set[asyncio.Future[Any]] = set()
         self._lingering: set[asyncio.Task[None]] = set()
         self._failure: LoadError | None = None
-        self.unacknowledged = 0
 
-    async def start(self) -> None:
-        """Connect, and find the partition that Kafka's default partitioner gives our key.
+    async def start(self, load_name: str, known_problem: Problem | None = None) -> None:
+        """Open the best way of delivery; quick, for it reads no records.
 
         Raises:
-            SinkUnavailableError: not within the patience.
+            ConfigurationError: ``known_problem``, or the way that is demanded is closed to us.
+            SinkError: Kafka does not answer within the patience.
 
         """
-        try:
-            async with asyncio.timeout(self._bound_s):
-                await self._producer.start()
-                partitions = sorted(await self._producer.partitions_for(self._topic))
-        except (TimeoutError, KafkaError) as error:
-            raise SinkUnavailableError(self._patience_s, str(error)) from error
-        self._partition = DefaultPartitioner()(self._key, partitions, partitions)
-        self._batch = self._producer.create_batch()
+        self._way = await open_way(
+            self._access, self._terms, load_name, self._on_committed, known_problem
+        )
+        self._batch = self._way.shipper.empty_batch()
+
+    async def find_cursor(self, place_of: PlaceOf) -> Cursor | None:
+        """Where to go on; reads the topic where the cursor kept there does not know its end.
+
+        Raises:
+            LoadError: the topic cannot be read.
+
+        """
+        beginning = self._opened.beginning
+        if beginning is None:
+            return None
+        kept, cursor = beginning.kept, beginning.kept.note.cursor
+        if beginning.must_search:
+            search = TopicSearch(self._access, kept.partition, self._terms.patience_s)
+            try:
+                cursor = await search.cursor_after(kept.offset, beginning.end, cursor, place_of)
+            except MissingRightError as error:
+                raise ConfigurationError.of("KAFKA_TOPIC", f"grant the {error}") from error
+        self._opened.shipper.go_on_at(cursor)
+        return cursor
+
+    @property
+    def mode(self) -> Delivery:
+        """What is promised."""
+        return self._opened.mode
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What people should know about the delivery of this attempt."""
+        return self._opened.warnings
+
+    @property
+    def unsettled(self) -> int:
+        """How many records were sent and are not known to be in the topic for good."""
+        return self._way.shipper.unsettled if self._way else 0
 
     async def publish(self, page: Page) -> None:
         """Take a page; returns when it is in batches, of which few wait for Kafka.
@@ -129,38 +133,21 @@ class RecordPublisher:
         """
         async with self._filling:
             self._raise_failure()
-            now_ms = time.time_ns() // 1_000_000
-            append, key = self._batch.append, self._key
-            for record, time_ms in zip(page.records, page.times_ms, strict=True):
-                if append(timestamp=now_ms, key=key, value=record) is None:
-                    self._through_ms = time_ms
-                    await self._send()
-                    append = self._batch.append
-                    if append(timestamp=now_ms, key=key, value=record) is None:
-                        raise SinkRejectedError(self._topic, f"{len(record)} bytes in one record")
-            self._through_ms = page.through_ms
+            await self._fill(page)
+            self._position, self._through_ms = page.next_position, page.through_ms
             self._expect_linger()
 
     async def flush(self) -> None:
-        """Send what is there and wait until everything is acknowledged.
+        """Send what is there and wait until all of it is in the topic, its cursor beside it.
 
         Raises:
-            SinkError: something was not.
+            SinkError: something is not.
 
         """
         async with self._filling:
+            self._raise_failure()
             await self._send()
-        while self._in_flight and self._failure is None:
-            done, _ = await asyncio.wait(
-                self._in_flight,
-                timeout=self._bound_s,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if not done:
-                raise SinkUnavailableError(
-                    self._patience_s, f"{self.unacknowledged} records wait for acknowledgement"
-                )
-        self._raise_failure()
+            await self._opened.shipper.settle()
 
     async def close(self) -> None:
         """Leave Kafka, within a bound; what was not acknowledged stays unknown."""
@@ -168,75 +155,55 @@ class RecordPublisher:
             self._linger.cancel()
         for task in self._lingering:
             task.cancel()
-        await stop_within_bound(self._producer.stop(), "record producer")
+        if self._way:
+            await self._way.shipper.close()
+
+    async def _fill(self, page: Page) -> None:
+        """Put records into the batch, and send it whenever it is full."""
+        now_ms = time.time_ns() // 1_000_000
+        times_ms: Iterable[int] = page.times_ms if self._terms.has_venue_time else repeat(now_ms)
+        headers = map(list, page.headers) if page.headers is not None else repeat(_NO_HEADERS)
+        append, key = self._batch.append, self._key
+        # Of the page, the records from `begin` on are in the batch, after `before` of others.
+        begin, before = 0, self._batch.record_count()
+        for record, time_ms, marks in zip(page.records, times_ms, headers, strict=False):
+            if append(timestamp=time_ms, key=key, value=record, headers=marks) is None:
+                index = begin + self._batch.record_count() - before
+                self._value_bytes += sum(map(len, page.records[begin:index]))
+                self._position, self._through_ms = page.positions[index], page.times_ms[index]
+                await self._send()
+                begin, before, append = index, 0, self._batch.append
+                if append(timestamp=time_ms, key=key, value=record, headers=marks) is None:
+                    raise SinkRejectedError(self._terms.topic, f"{len(record)} bytes in one record")
+        self._value_bytes += sum(map(len, page.records[begin:]))
 
     async def _send(self) -> None:
-        """Hand the present batch to aiokafka and begin a new one."""
+        """Hand the present batch over and begin a new one."""
         batch, records = self._batch, self._batch.record_count()
         if self._linger:
             self._linger.cancel()
             self._linger = None
         if records == 0:
-            self._raise_failure()
             return
-        self._batch = self._producer.create_batch()
+        parcel = Parcel(batch, records, self._value_bytes, self._position, self._through_ms)
         batch.close()
-        delivery = await self._accepted(batch)
-        self._in_flight.add(delivery)
-        self.unacknowledged += records
-        delivery.add_done_callback(partial(self._settle, records, self._through_ms))
+        self._batch, self._value_bytes = self._opened.shipper.empty_batch(), 0
+        await self._opened.shipper.send(parcel)
 
-    async def _accepted(self, batch: Any) -> asyncio.Future[Any]:
-        """Aiokafka's promise for a batch; waits while another batch waits for Kafka."""
-        try:
-            async with asyncio.timeout(self._bound_s):
-                while True:
-                    try:
-                        future: asyncio.Future[Any] = await self._producer.send_batch(
-                            batch, self._topic, partition=self._partition
-                        )
-                    except KafkaTimeoutError:
-                        continue  # its own bound, shorter or longer than our patience
-                    return future
-        except TimeoutError as error:
-            raise SinkUnavailableError(self._patience_s, "it takes no more records") from error
-        except KafkaError as error:
-            raise self._failure or self._meaning(error, batch.record_count()) from error
-
-    def _settle(self, records: int, through_ms: int, delivery: asyncio.Future[Any]) -> None:
-        self._in_flight.discard(delivery)
-        if delivery.cancelled():
-            return
-        if error := delivery.exception():
-            self._failure = self._failure or self._meaning(error, self.unacknowledged)
-            return
-        self.unacknowledged -= records
-        self._on_committed(records, through_ms)
-
-    def _meaning(self, error: BaseException, records: int) -> LoadError:
-        meaning: LoadError
-        match error:
-            case TopicAuthorizationFailedError():
-                what = "the user may not write there: grant the ACL Write"
-                meaning = SinkRejectedError(self._topic, what)
-            case MessageSizeTooLargeError() | RecordListTooLargeError():
-                what = f"its max.message.bytes is below {_BATCH_BYTES}: raise it to 1048588"
-                meaning = SinkRejectedError(self._topic, what)
-            case KafkaConnectionError():
-                meaning = SinkUnavailableError(self._patience_s, str(error))
-            case _:
-                meaning = DeliveryUnknownError(records, repr(error))
-        meaning.__cause__ = error
-        return meaning
+    @property
+    def _opened(self) -> Way:
+        assert self._way is not None, "start() comes first"  # noqa: S101
+        return self._way
 
     def _raise_failure(self) -> None:
         if self._failure:
             raise self._failure
+        self._opened.shipper.raise_failure()
 
     def _expect_linger(self) -> None:
         if self._linger is None and self._batch.record_count() > 0:
             loop = asyncio.get_running_loop()
-            self._linger = loop.call_later(_LINGER_S, self._begin_lingering_send)
+            self._linger = loop.call_later(self._terms.pace.linger_s, self._begin_lingering_send)
 
     def _begin_lingering_send(self) -> None:
         self._linger = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from loadertask_contract.environment import Delivery, RecordTime, WorkerEnvironment
+from loadertask_contract.environment import WorkerEnvironment
 from loadertask_contract.parsing import Problem
 from loadertask_contract.task_types import TaskType
 from loadertask_worker.errors import ConfigurationError
@@ -83,11 +83,5 @@ def _not_in_this_version(environment: WorkerEnvironment) -> Iterator[Problem]:
         known = ", ".join(TASKS)
         message = f"{environment.load_type} cannot be loaded: this version loads {known} only"
         yield Problem("TYPE", message)
-    if environment.delivery not in (None, Delivery.AT_LEAST_ONCE):
-        message = f"this version delivers {Delivery.AT_LEAST_ONCE} only: leave it unset"
-        yield Problem("LOADER_DELIVERY", message)
-    if environment.record_time is not RecordTime.PUBLICATION:
-        message = f"this version knows {RecordTime.PUBLICATION} only: leave it unset"
-        yield Problem("LOADER_RECORD_TIME", message)
     if environment.shard_count > 1:
         yield Problem("LOADER_SHARD_COUNT", "this version loads in one shard only: leave it unset")
