@@ -60,7 +60,7 @@ def processes_of(directory: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("user", ["operator", "loader"])
+@pytest.mark.parametrize("user", ["operator", "loader", "loader-transactional"])
 async def test_platform_users_write_and_read_over_tls_with_scram(
     kafka: Kafka, topic: str, unique: Callable[[str], str], user: str
 ) -> None:

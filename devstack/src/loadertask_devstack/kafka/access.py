@@ -18,7 +18,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from loadertask_devstack.kafka.state import USERS
+from loadertask_devstack.kafka.state import TRANSACTIONAL_USER, USERS
 from loadertask_devstack.kafka.topics import ERRORS_ONLY
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class AccessRule:
 
 
 def platform_rules() -> list[AccessRule]:
-    """What the platform grants its users: no transactional id."""
+    """What the platform grants its users: no transactional id, but for the user made for that."""
     return [
         *(
             AccessRule(user, "topic", operation)
@@ -56,6 +56,10 @@ def platform_rules() -> list[AccessRule]:
             AccessRule(user, "group", operation)
             for user in USERS
             for operation in ("READ", "DESCRIBE")
+        ),
+        *(
+            AccessRule(TRANSACTIONAL_USER, "transactional-id", operation)
+            for operation in ("WRITE", "DESCRIBE")
         ),
     ]
 

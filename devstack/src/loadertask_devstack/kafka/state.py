@@ -19,7 +19,11 @@ from loadertask_devstack.stack import free_port
 if TYPE_CHECKING:
     from pathlib import Path
 
-USERS = ("operator", "loader")
+PLATFORM_USERS = ("operator", "loader")
+TRANSACTIONAL_USER = "loader-transactional"
+"""May what the platform's loader may, and use transactional ids."""
+
+USERS = (*PLATFORM_USERS, TRANSACTIONAL_USER)
 
 
 def new_settings() -> NodeSettings:
