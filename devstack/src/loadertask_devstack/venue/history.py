@@ -15,16 +15,12 @@ from typing import NamedTuple
 
 from loadertask_contract.intervals import DAY_MS, MINUTE_MS, Interval
 from loadertask_devstack.venue.candles import Candle
+from loadertask_devstack.venue.minute_trades import Grain, fitting
 from loadertask_devstack.venue.recordings import Recording
-from loadertask_devstack.venue.rollup import (
-    minute_so_far,
-    open_after,
-    open_at_or_before,
-    roll_up,
-    roll_up_all,
-    seconds_of,
-)
+from loadertask_devstack.venue.rollup import open_after, open_at_or_before, roll_up, roll_up_all
+from loadertask_devstack.venue.seconds import minute_so_far, seconds_so_far
 from loadertask_devstack.venue.synthetic import SyntheticTape
+from loadertask_devstack.venue.templates import DayShape
 
 _ORDER = {interval: place for place, interval in enumerate(Interval)}
 _GRAINS = (Interval.MINUTE_1, Interval.HOUR_1, Interval.DAY_1)
@@ -69,14 +65,34 @@ class History:
         for recording in recordings:
             for day in recording.days:
                 self._recorded.setdefault((recording.interval, day), recording)
+        self.symbol = tape.symbol
+        self._finest = Grain(self.symbol.tick_units, self.symbol.step_units)
         self._minutes = lru_cache(maxsize=8)(self._read_minutes)
+
+    def minutes(self, day: int) -> list[Candle]:
+        """All minutes of a UTC day, as if it were over."""
+        return self._minutes(day)
+
+    def grain(self, minute: Candle) -> Grain:
+        """The units in which the trades of a minute are counted."""
+        day = minute.open_time_ms // DAY_MS
+        if self._has_recorded_minutes(day):
+            return fitting(minute, self._finest)
+        return self._tape.grain(day)
+
+    def undisturbed_shape(self, day: int) -> DayShape | None:
+        """The shape of a synthetic day without any outage or halt; None for all other days."""
+        return None if self._has_recorded_minutes(day) else self._tape.undisturbed_shape(day)
+
+    def _has_recorded_minutes(self, day: int) -> bool:
+        return (Interval.MINUTE_1, day) in self._recorded
 
     def candles(
         self, interval: Interval, start_ms: int, end_ms: int, now_ms: int, offset_ms: int = 0
     ) -> Candles:
         """The candles that open in [start_ms, end_ms) and not after now."""
         if interval is Interval.SECOND_1:
-            return self._seconds(start_ms, min(end_ms, now_ms + 1))
+            return self._seconds(start_ms, end_ms, now_ms)
         open_ms = open_at_or_before(interval, now_ms, offset_ms)
         candles = self._closed(interval, start_ms, min(end_ms, open_ms), offset_ms)
         if start_ms <= open_ms < end_ms:
@@ -104,7 +120,8 @@ class History:
         minute_ms = now_ms // MINUTE_MS * MINUTE_MS
         parts = self._parts(open_ms, minute_ms, _FINEST)
         current = self._parts(minute_ms, minute_ms + MINUTE_MS, _FINEST)
-        parts.extend([minute_so_far(minute, now_ms) for minute in current.rows], current.source)
+        so_far = [minute_so_far(minute, self.grain(minute), now_ms) for minute in current.rows]
+        parts.extend(so_far, current.source)
         return parts
 
     def _parts(self, start_ms: int, end_ms: int, grains: Sequence[Interval]) -> Candles:
@@ -131,10 +148,15 @@ class History:
                 candles.extend([c for c in rows if start_ms <= c.open_time_ms < end_ms], source)
         return candles
 
-    def _seconds(self, start_ms: int, end_ms: int) -> Candles:
+    def _seconds(self, start_ms: int, end_ms: int, now_ms: int) -> Candles:
         first_ms = start_ms // MINUTE_MS * MINUTE_MS
+        end_ms = min(end_ms, now_ms + 1)
         minutes = self._span(first_ms, end_ms, Interval.MINUTE_1, Interval.MINUTE_1).rows
-        seconds = [second for minute in minutes for second in seconds_of(minute)]
+        seconds = [
+            second
+            for minute in minutes
+            for second in seconds_so_far(minute, self.grain(minute), now_ms)
+        ]
         candles = Candles([], [])
         candles.extend(
             [s for s in seconds if start_ms <= s.open_time_ms < end_ms], Source.SYNTHETIC.value

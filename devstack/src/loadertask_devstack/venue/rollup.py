@@ -1,14 +1,11 @@
-"""Candles of a longer interval from the candles of a shorter one, and seconds from a minute.
-
-Pure and exact in both directions: rolling the seconds of a minute up gives the minute again.
-"""
+"""Candles of a longer interval from the candles of a shorter one. Pure and exact."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from loadertask_contract.intervals import MINUTE_MS, SECOND_MS, Interval, next_open
+from loadertask_contract.intervals import MINUTE_MS, Interval, next_open
 from loadertask_contract.intervals import open_at_or_before as _open_at_or_before
 from loadertask_devstack.venue.candles import Candle
 
@@ -53,59 +50,3 @@ def roll_up_all(parts: Iterable[Candle], interval: Interval, offset_ms: int = 0)
         roll_up(list(group), opened, open_after(interval, opened, offset_ms))
         for opened, group in groups
     ]
-
-
-def seconds_of(minute: Candle) -> list[Candle]:
-    """The seconds of a minute: invented, but they roll up to exactly this minute.
-
-    The price goes from the open over both extremes to the close and moves only in seconds that
-    have trades; a second without trades is flat.
-    """
-    last_ms = max(minute.close_time_ms, minute.open_time_ms)
-    seconds = min((last_ms - minute.open_time_ms) // SECOND_MS + 1, 60)
-    trading = min(minute.trade_count, seconds)
-    active = {index * seconds // trading: index for index in range(trading)}
-    price = minute.open
-    candles = []
-    for second in range(seconds):
-        opened = minute.open_time_ms + second * SECOND_MS
-        closed = min(opened + SECOND_MS - 1, last_ms)
-        index = active.get(second)
-        prices = [price, *(_waypoints(minute, index, trading) if index is not None else ())]
-        price = prices[-1]
-        amounts = _shares(minute, index, trading)
-        candles.append(
-            Candle(opened, prices[0], max(prices), min(prices), price, amounts[0], closed,
-                   *amounts[1:])
-        )  # fmt: skip
-    return candles
-
-
-def minute_so_far(minute: Candle, now_ms: int) -> Candle:
-    """The still open minute as it stands at ``now_ms``; its close time is the planned one."""
-    elapsed = [second for second in seconds_of(minute) if second.open_time_ms <= now_ms]
-    so_far = roll_up(elapsed or [minute], minute.open_time_ms, minute.open_time_ms + MINUTE_MS)
-    return so_far._replace(close_time_ms=minute.open_time_ms + MINUTE_MS - 1)
-
-
-def _waypoints(minute: Candle, index: int, trading: int) -> list[int]:
-    extremes = (minute.low, minute.high)
-    path = (*(extremes if minute.close >= minute.open else extremes[::-1]), minute.close)
-    places = (trading // 4, trading // 2, 3 * trading // 4)
-    return [price for place, price in zip(places, path, strict=True) if place == index]
-
-
-def _shares(minute: Candle, index: int | None, trading: int) -> tuple[int, int, int, int, int]:
-    if index is None:
-        return (0, 0, 0, 0, 0)
-
-    def share(total: int) -> int:
-        return total * (index + 1) // trading - total * index // trading
-
-    return (
-        share(minute.volume),
-        share(minute.quote_volume),
-        share(minute.trade_count),
-        share(minute.taker_volume),
-        share(minute.taker_quote_volume),
-    )

@@ -28,7 +28,8 @@ class SymbolStatus(StrEnum):
 class Symbol:
     """A symbol; prices count in ticks of 10**-price_decimals, amounts in 10**-amount_decimals.
 
-    ``closed`` ends its candles (delisted, or cancel-only); after ``halted`` they are flat.
+    ``closed`` ends its candles (delisted, or cancel-only); after ``halted`` they are flat. All
+    minutes of a ``busy`` symbol are alike, with so many trades a second.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Symbol:
     closed: str | None = None
     halted: str | None = None
     quiet_percent: int = 0
+    busy: int = 0
     outages: tuple[Outage, ...] = field(default=())
 
     @property
@@ -102,6 +104,7 @@ SYMBOLS: dict[str, Symbol] = {
             "CANCELUSDT", "CANCEL", "USDT", "2020-02-03T09:00", 58_000, 4, 1,
             SymbolStatus.CANCEL_ONLY, closed="2026-07-07T07:00",
         ),
+        Symbol("BUSYUSDT", "BUSY", "USDT", "2026-01-01T00:00", 250_000, 2, 5, busy=2000),
         Symbol("币安人生USDT", "币安人生", "USDT", "2026-01-07T14:00", 90_000, 5, 1),
     )
 }  # fmt: skip

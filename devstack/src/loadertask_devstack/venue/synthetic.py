@@ -12,6 +12,7 @@ from itertools import chain
 
 from loadertask_contract.intervals import DAY_MS, MINUTE_MS, Interval, next_open
 from loadertask_devstack.venue.candles import UNITS_PER_ONE, Candle
+from loadertask_devstack.venue.minute_trades import Grain
 from loadertask_devstack.venue.outages import Outage, Outages
 from loadertask_devstack.venue.rollup import roll_up_all
 from loadertask_devstack.venue.symbols import Symbol
@@ -34,7 +35,7 @@ class SyntheticTape:
     def __init__(
         self, symbol: Symbol, outages: Iterable[Outage], *, seed: int = DEFAULT_SEED
     ) -> None:
-        self._symbol = symbol
+        self.symbol = symbol
         self._seed = seed
         self._outages = Outages(chain(outages, symbol.outages, _outside_life(symbol)))
         self._amplitude = max(1, symbol.price // _OFFSETS_PER_PRICE)
@@ -54,11 +55,20 @@ class SyntheticTape:
         existing = self._outages.apply(minutes)
         return existing if interval is Interval.MINUTE_1 else roll_up_all(existing, interval)
 
+    def grain(self, day: int) -> Grain:
+        """The units in which the prices and amounts of a day are counted."""
+        return Grain(self._amplitude * self.symbol.tick_units, self._amount_unit(day))
+
+    def undisturbed_shape(self, day: int) -> DayShape | None:
+        """The shape of a day that no outage and no halt has touched."""
+        is_touched = self._outages.touch(day * DAY_MS, (day + 1) * DAY_MS)
+        return None if is_touched or self._halts_within(day) else self._shape(day)
+
     def _minutes(self, day: int) -> list[Candle]:
         return self._scaled(day, self._shape(day), Interval.MINUTE_1)
 
     def _scaled(self, day: int, shape: DayShape, interval: Interval) -> list[Candle]:
-        tick, amount_unit = self._symbol.tick_units, self._amount_unit(day)
+        tick, amount_unit = self.symbol.tick_units, self._amount_unit(day)
         base, amplitude = self._base(day) * tick, self._amplitude * tick
         # Ticks and steps are powers of ten whose product divides by 1e8: nothing is rounded.
         base_quote, quote = (price * amount_unit // UNITS_PER_ONE for price in (base, amplitude))
@@ -84,10 +94,10 @@ class SyntheticTape:
         return list(map(Candle._make, zip(*columns, strict=True)))
 
     def _amount_unit(self, day: int) -> int:
-        return self._symbol.step_units * (1 + self._digest(day)[1] % 16)
+        return self.symbol.step_units * (1 + self._digest(day)[1] % 16)
 
     def _halting_minutes(self, day: int) -> list[Candle]:
-        halted_ms = self._symbol.halted_ms or _FOREVER_MS
+        halted_ms = self.symbol.halted_ms or _FOREVER_MS
         minutes = self._scaled(day, self._drawn_shape(day), Interval.MINUTE_1)
         traded = [minute for minute in minutes if minute.open_time_ms < halted_ms]
         last = traded[-1].close
@@ -97,21 +107,23 @@ class SyntheticTape:
         ]
 
     def _halts_within(self, day: int) -> bool:
-        halted_ms = self._symbol.halted_ms
+        halted_ms = self.symbol.halted_ms
         return halted_ms is not None and day * DAY_MS < halted_ms < (day + 1) * DAY_MS
 
     def _shape(self, day: int) -> DayShape:
-        halted_ms = self._symbol.halted_ms
+        halted_ms = self.symbol.halted_ms
         if halted_ms is not None and day * DAY_MS >= halted_ms:
             return DayShape(0, 0, 0)
+        if self.symbol.busy:
+            return DayShape(0, 60 * self.symbol.busy, 0)
         return self._drawn_shape(day)
 
     def _drawn_shape(self, day: int) -> DayShape:
         digest = self._digest(day)
         # The further from where it began, the surer the way back: the price stays near its start.
-        distance = (self._base(day) - self._symbol.price) * 256 // self._symbol.price
+        distance = (self._base(day) - self.symbol.price) * 256 // self.symbol.price
         direction = 1 if digest[0] - 128 > distance else -1
-        return DayShape(direction, digest[2] % SHAPES_PER_DIRECTION, self._symbol.quiet_percent)
+        return DayShape(direction, digest[2] % SHAPES_PER_DIRECTION, self.symbol.quiet_percent)
 
     def _base(self, day: int) -> int:
         while len(self._bases) <= day - self._first_day:
@@ -121,12 +133,12 @@ class SyntheticTape:
 
     def _day_change(self, day: int) -> int:
         if self._halts_within(day):
-            last = self._halting_minutes(day)[-1].close // self._symbol.tick_units
+            last = self._halting_minutes(day)[-1].close // self.symbol.tick_units
             return last - self._base(day)
         return self._amplitude * day_end(self._shape(day), self._seed)
 
     def _digest(self, day: int) -> bytes:
-        text = f"{self._seed}/{self._symbol.name}/{day}"
+        text = f"{self._seed}/{self.symbol.name}/{day}"
         return blake2b(text.encode(), digest_size=4).digest()
 
 

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from loadertask_contract.intervals import MINUTE_MS, Interval, open_at_or_before
+from loadertask_devstack.venue.minute_trades import anchors_above_middle
 
 MINUTES_PER_DAY = 1440
 SHAPES_PER_DIRECTION = 6
@@ -51,7 +52,10 @@ class DayColumns(NamedTuple):
 
 
 class DayShape(NamedTuple):
-    """Which shape a day has: a direction (1 up, -1 down, 0 no trade at all) and a variant."""
+    """Which shape a day has: a direction (1 up, -1 down, 0 all minutes alike) and a variant.
+
+    Where all minutes are alike the variant is the number of trades in each: 0 for none at all.
+    """
 
     direction: int
     variant: int
@@ -78,7 +82,7 @@ def day_end(shape: DayShape, seed: int) -> int:
 @lru_cache(maxsize=32)
 def _minutes(shape: DayShape, seed: int) -> tuple[Piece, ...]:
     if shape.direction == 0:
-        return tuple(Piece(minute, *[0] * 9) for minute in range(MINUTES_PER_DAY))
+        return tuple(_like_all(minute, shape.variant) for minute in range(MINUTES_PER_DAY))
     rng = random.Random(f"{seed}/{shape}")
     target = shape.direction * rng.randint(50, 900)
     price, minutes = 0, []
@@ -94,19 +98,29 @@ def _quiet_minute(minute: int, price: int) -> Piece:
     return Piece(minute, price, price, price, price, 0, 0, 0, 0, 0)
 
 
+def _like_all(minute: int, trades: int) -> Piece:
+    if not trades:
+        return _quiet_minute(minute, 0)
+    return Piece(minute, 0, 6, -6, 0, 40 * trades, 0, trades, 17 * trades, 6)
+
+
 def _minute(rng: random.Random, minute: int, price: int, target: int) -> Piece:
     # Pulled towards the straight line to the target, so that a day cannot run away.
     pull = (target * minute // MINUTES_PER_DAY - price) // 20
     close = price + pull + rng.randint(-12, 12)
     high = max(price, close) + rng.randint(0, 6)
     low = min(price, close) - rng.randint(0, 6)
-    trades = rng.randint(1, 4) ** rng.randint(1, 5)
+    # What trades can make (minute_trades): one each at open, high, low and close, of one step
+    # each, all others around one price. So their sums are known without the trades.
+    bought = anchors_above_middle(price, high, low, close)
+    trades = 5 + rng.randint(1, 4) ** rng.randint(1, 5)
     amount = trades * rng.randint(1, 900) + trades
-    taker_amount = rng.randint(0, amount)
+    taker_amount = rng.randint(len(bought), amount - 4 + len(bought))
     typical = (high + low + 2 * close) // 4
     return Piece(
-        minute, price, high, low, close, amount, amount * typical, trades, taker_amount,
-        taker_amount * typical,
+        minute, price, high, low, close, amount,
+        price + high + low + close + (amount - 4) * typical, trades, taker_amount,
+        sum(bought) + (taker_amount - len(bought)) * typical,
     )  # fmt: skip
 
 

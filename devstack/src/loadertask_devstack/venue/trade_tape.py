@@ -1,0 +1,155 @@
+"""The trades of one symbol, consistent with its minutes, with ids from 0 on without a hole. Pure.
+
+Ids count the trades of every day since the listing: a day's first id is a sum over days (cheap, for
+nearly all days have one of a few shapes), a minute's a sum over its day. Always synthetic.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import accumulate
+from typing import NamedTuple
+
+from loadertask_contract.intervals import DAY_MS, MINUTE_MS, Interval
+from loadertask_devstack.venue.history import History
+from loadertask_devstack.venue.minute_trades import RelativeMinute, order_count, relative
+from loadertask_devstack.venue.tape_minutes import AggTrade, Counts, TapeMinute, Trade
+from loadertask_devstack.venue.templates import DayShape, day_columns
+
+__all__ = ["AggTrade", "Counts", "Trade", "TradeTape"]
+
+_KEPT_DAYS = 6
+
+
+class _Day(NamedTuple):
+    """The minutes of a day by their open times and by their first ids."""
+
+    minutes: list[TapeMinute]
+    opens_ms: list[int]
+    first_trades: list[int]
+    first_aggregates: list[int]
+
+
+class TradeTape:
+    """The trades of one symbol; times in epoch milliseconds."""
+
+    def __init__(self, history: History, seed: int) -> None:
+        self._history = history
+        self._seed = seed
+        self._first_day = history.symbol.listed_ms // DAY_MS
+        # Counts before each day from the listing on; grows by a pair per day.
+        self._trades_before, self._aggregates_before = [0], [0]
+        self._day = lru_cache(maxsize=_KEPT_DAYS)(self._read_day)
+
+    def trades_between(self, start_ms: int, end_ms: int) -> list[Trade]:
+        """The trades in [start_ms, end_ms), ascending."""
+        return list(self._trades(self.before(start_ms).trades, self.before(end_ms).trades))
+
+    def agg_between(self, start_ms: int, end_ms: int) -> list[AggTrade]:
+        """The aggregate trades in [start_ms, end_ms), ascending."""
+        first, stop = self.before(start_ms), self.before(end_ms)
+        return list(self._aggregates(first.aggregates, stop.aggregates))
+
+    def trades_from(self, first_id: int, limit: int, now_ms: int) -> list[Trade]:
+        """At most ``limit`` trades from an id on, none after now."""
+        stop_id = min(first_id + limit, self.before(now_ms + 1).trades)
+        return list(self._trades(first_id, stop_id))
+
+    def agg_from(self, first_id: int, limit: int, now_ms: int) -> list[AggTrade]:
+        """At most ``limit`` aggregate trades from an id on, none after now."""
+        stop_id = min(first_id + limit, self.before(now_ms + 1).aggregates)
+        return list(self._aggregates(first_id, stop_id))
+
+    def before(self, time_ms: int) -> Counts:
+        """How many trades and aggregates come before a moment: the ids of the next ones."""
+        number = time_ms // DAY_MS
+        if number < self._first_day:
+            return Counts(0, 0)
+        self._count_up_to(number)
+        day = self._day(number)
+        index = bisect_right(day.opens_ms, time_ms) - 1
+        if index < 0:
+            place = number - self._first_day
+            return Counts(self._trades_before[place], self._aggregates_before[place])
+        minute = day.minutes[index]
+        inside = minute.before(time_ms)
+        return Counts(minute.first.trades + inside.trades,
+                      minute.first.aggregates + inside.aggregates)  # fmt: skip
+
+    def minutes(self, day: int) -> list[TapeMinute]:
+        """The minutes of a UTC day with their trades, as if it were over."""
+        if day < self._first_day:
+            return []
+        self._count_up_to(day)
+        return self._day(day).minutes
+
+    def _trades(self, first_id: int, stop_id: int) -> Iterator[Trade]:
+        place = bisect_right(self._trades_before, first_id) - 1
+        while first_id < stop_id:
+            day = self._day(self._first_day + place)
+            for minute in day.minutes[max(bisect_right(day.first_trades, first_id) - 1, 0) :]:
+                if minute.first.trades >= stop_id:
+                    return
+                yield from minute.trades(first_id, stop_id)
+            place += 1
+            first_id = max(first_id, self._trades_before[place])
+
+    def _aggregates(self, first_id: int, stop_id: int) -> Iterator[AggTrade]:
+        place = bisect_right(self._aggregates_before, first_id) - 1
+        while first_id < stop_id:
+            day = self._day(self._first_day + place)
+            for minute in day.minutes[max(bisect_right(day.first_aggregates, first_id) - 1, 0) :]:
+                if minute.first.aggregates >= stop_id:
+                    return
+                yield from minute.aggregates(first_id, stop_id)
+            place += 1
+            first_id = max(first_id, self._aggregates_before[place])
+
+    def _count_up_to(self, day: int) -> None:
+        """Know the counts before this day and before the day after it."""
+        while len(self._trades_before) <= day - self._first_day + 1:
+            counts = self._counts(self._first_day + len(self._trades_before) - 1)
+            self._trades_before.append(self._trades_before[-1] + counts.trades)
+            self._aggregates_before.append(self._aggregates_before[-1] + counts.aggregates)
+
+    def _counts(self, day: int) -> Counts:
+        if shape := self._history.undisturbed_shape(day):
+            return _shape_counts(shape, self._seed)
+        by_minute = list(self._counts_by_minute(day))
+        return Counts(sum(c.trades for c in by_minute), sum(c.aggregates for c in by_minute))
+
+    def _counts_by_minute(self, day: int) -> Iterator[Counts]:
+        for minute in self._history.minutes(day):
+            like = relative(minute, self._history.grain(minute))
+            yield Counts(minute.trade_count, order_count(like))
+
+    def _read_day(self, day: int) -> _Day:
+        place = day - self._first_day
+        by_minute = list(self._counts_by_minute(day))
+        trades = list(accumulate((c.trades for c in by_minute), initial=self._trades_before[place]))
+        aggregates = list(
+            accumulate((c.aggregates for c in by_minute), initial=self._aggregates_before[place])
+        )
+        minutes = self._history.minutes(day)
+        placed = zip(minutes, trades, aggregates, strict=False)
+        return _Day(
+            [TapeMinute(m, self._history.grain(m), Counts(t, a)) for m, t, a in placed],
+            [minute.open_time_ms for minute in minutes],
+            trades[:-1],
+            aggregates[:-1],
+        )
+
+
+@lru_cache(maxsize=256)
+def _shape_counts(shape: DayShape, seed: int) -> Counts:
+    of = day_columns(shape, Interval.MINUTE_1, seed)
+    orders = 0
+    for trades, opened, high, low, close, amount, taken in zip(
+        of.trades, of.opens, of.highs, of.lows, of.closes, of.amounts, of.taker_amounts, strict=True
+    ):
+        prices = high - opened, low - opened, close - opened
+        like = RelativeMinute(MINUTE_MS, trades, *prices, taken, amount - taken, 0, 0)
+        orders += order_count(like)
+    return Counts(sum(of.trades), orders)
