@@ -79,6 +79,20 @@ class OperatorProcess:
         assert self._process
         return self._process.pid
 
+    def twin(self, log: Path, **variables: str) -> OperatorProcess:
+        """Another one beside it, not started."""
+        ports = {"HEALTH_PORT": str(free_port()), "METRICS_PORT": str(free_port())}
+        return OperatorProcess(self._environment | ports | variables, log)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process
+        self._process.send_signal(number)
+
+    def wait(self, timeout_s: float = 20) -> int:
+        """The exit code."""
+        assert self._process
+        return self._process.wait(timeout_s)
+
     def use_kubeconfig(self, path: Path) -> None:
         self._environment["KUBECONFIG"] = str(path)
 
@@ -233,6 +247,13 @@ class World:
         phase = "Failed" if exit_code else "Succeeded"
         terminated = {"exitCode": exit_code, "message": message, "reason": "Test"}
         self._report(name, attempt, phase, {"terminated": terminated})
+
+    def pod_is_disrupted(self, name: str, attempt: int = 1) -> None:
+        """The eviction API marks a pod before it ends it."""
+        pod = eventually(lambda: self.pod(name, attempt))
+        condition = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+        body = {"status": {"conditions": [condition]}}
+        self.core.patch_namespaced_pod_status(pod.metadata.name, self.namespace, body)
 
     def _report(self, name: str, attempt: int, phase: str, state: dict[str, Any]) -> None:
         pod = eventually(lambda: self.pod(name, attempt))

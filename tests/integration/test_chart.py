@@ -23,6 +23,7 @@ CHART = ROOT / "charts/loadertask-operator"
 RENDER = ("template", "loadertask-operator", str(CHART), "--kube-version", "1.36.0")
 EVERYTHING: dict[str, Any] = {
     "image": {"tag": "dev", "pullPolicy": "Never"},
+    "replicas": 2,
     "imagePullSecrets": ["registry"],
     "kafka": {
         "bootstrapServers": "a:9093,b:9093",
@@ -149,6 +150,7 @@ def test_every_value_reaches_the_operator(clients: dict[str, Path]) -> None:
         "KAFKA_PASSWORD": {"secretKeyRef": {"name": "kafka-operator", "key": "p"}},
     }
     assert {name: variables[name] for name in variables.keys() - sources.keys()} == {
+        "LEADER_ELECTION": "true",
         "KAFKA_BOOTSTRAP_SERVERS": "a:9093,b:9093",
         "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
         "CA_PATH": "/certs/ca.crt",
@@ -197,7 +199,6 @@ def test_the_operator_runs_alone_and_with_nothing_it_does_not_need(
 ) -> None:
     (deployment,) = rendered(clients, "ns")["Deployment"]
     assert deployment["spec"]["replicas"] == 1
-    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
     pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -212,6 +213,23 @@ def test_the_operator_runs_alone_and_with_nothing_it_does_not_need(
     assert ports["health"] == 8080
     for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
         assert container[probe]["httpGet"] == {"path": path, "port": "health"}
+
+
+def test_one_alone_is_elected_too_and_nothing_holds_back_its_node(clients: dict[str, Path]) -> None:
+    objects = rendered(clients, "ns")
+    assert environment(objects)["LEADER_ELECTION"] == "true"
+    assert "PodDisruptionBudget" not in objects
+
+
+def test_two_are_kept_apart_and_never_both_drained(clients: dict[str, Path]) -> None:
+    objects = rendered(clients, "ns", {"replicas": 2})
+    (deployment,), (budget,) = objects["Deployment"], objects["PodDisruptionBudget"]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert deployment["spec"]["replicas"] == 2
+    assert budget["spec"] == {"minAvailable": 1, "selector": {"matchLabels": labels}}
+    anti_affinity = deployment["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]
+    (preferred,) = anti_affinity["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert preferred["podAffinityTerm"]["labelSelector"] == {"matchLabels": labels}
 
 
 TASK_RIGHTS = {
@@ -269,7 +287,8 @@ def test_with_namespaces_the_rights_end_at_their_borders(clients: dict[str, Path
         ({"resyncSeconds": "30s"}, "/resyncSeconds"),
         ({"log": {"level": "loud"}}, "/log/level"),
         ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
-        ({"replicas": 2}, "replicas"),
+        ({"replicas": 0}, "/replicas"),
+        ({"replica": 2}, "replica"),
     ],
 )
 def test_a_bad_value_is_refused_and_named(

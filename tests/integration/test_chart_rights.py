@@ -13,6 +13,7 @@ from tests.integration.test_chart import CHART, helm, rendered
 from loadertask_operator.cluster import Cluster
 from loadertask_operator.configuration import Configuration
 from loadertask_operator.errors import NotFoundError, RefusedError
+from loadertask_operator.leadership import Leadership
 from loadertask_operator.manifests.job import render_job
 from loadertask_operator.plan import Notice, Propagation
 from loadertask_operator.status import CurrentAttempt, Phase, Status
@@ -93,6 +94,19 @@ async def test_they_end_at_the_borders_of_the_watched_namespaces(
                     await cluster.list_tasks(namespace)
             else:
                 await cluster.list_tasks(namespace)
+
+
+async def test_they_are_enough_to_lead_and_to_hand_over(
+    api_server: ApiServer, namespace: str, operator_user: str
+) -> None:
+    await config.load_kube_config(str(api_server.kubeconfig), persist_config=False)
+    async with client.ApiClient() as access:
+        access.set_default_header("Impersonate-User", operator_user)
+        first, second = (Leadership(access, namespace, name) for name in ("first", "second"))
+        await first.acquire()
+        await first.release()
+        await second.acquire()
+        assert second.is_held
 
 
 def test_they_hold_nothing_about_secrets_and_make_no_pods(

@@ -12,6 +12,7 @@
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
+- {name: LEADER_ELECTION, value: "true"}
 {{- include "operator.variable" (dict "name" "KAFKA_BOOTSTRAP_SERVERS" "value" $own.bootstrapServers) }}
 {{- include "operator.variable" (dict "name" "KAFKA_SECURITY_PROTOCOL" "value" $own.securityProtocol) }}
 {{- with $own.credentialsSecret }}{{ if .name }}

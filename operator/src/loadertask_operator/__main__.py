@@ -10,7 +10,7 @@ import sys
 from loadertask_contract.exit_codes import ExitCode
 from loadertask_operator.app import run_operator
 from loadertask_operator.configuration import ConfigurationError, read_configuration
-from loadertask_operator.errors import ApiError, NotFoundError
+from loadertask_operator.errors import ApiError, LostLeadershipError, NotFoundError
 from loadertask_operator.logs import configure_logging
 
 logger = logging.getLogger(__name__)
@@ -27,6 +27,9 @@ def main() -> int:
         return ExitCode.BAD_CONFIGURATION
     except NotFoundError as error:
         logger.error("LoaderTasks cannot be listed, is the CRD installed? %s", error)  # noqa: TRY400
+        return 1
+    except LostLeadershipError as error:
+        logger.error("no longer the leader: %s", error.message)  # noqa: TRY400
         return 1
     except ApiError as error:
         logger.error("the API server does not do what the operator needs: %s", error)  # noqa: TRY400

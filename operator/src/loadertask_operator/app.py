@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import time
 from collections import Counter
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -19,30 +21,44 @@ from loadertask_operator.inbox import Inbox
 from loadertask_operator.kafka.access import client_arguments
 from loadertask_operator.kafka.commands import CommandSender
 from loadertask_operator.kafka.events import EventsConsumer
+from loadertask_operator.leadership import Leadership
 from loadertask_operator.metrics import Metrics
-from loadertask_operator.observed import parse_job, parse_pod, task_key_of
 from loadertask_operator.reconcile import Reconciler
-from loadertask_operator.resync import forget_vanished
-from loadertask_operator.schema import TaskKey, parse_task
+from loadertask_operator.resync import WatchCheck, forget_vanished
+from loadertask_operator.schema import TaskKey
+from loadertask_operator.sightings import Sightings
 from loadertask_operator.status import Phase
 from loadertask_operator.store import Store
+from loadertask_operator.vitals import Vitals
 from loadertask_operator.workqueue import Workqueue
 
 logger = logging.getLogger(__name__)
 
 _STUCK_AFTER_S = 300.0
+# The longest round of the reader of events: a broker that accepts connections and never answers.
+_POLL_LIMIT_S = 120.0
+_ELECTION_LIMIT_S = 60.0
+_LOOP_INTERVAL_S = 0.5
+_LOOP_LIMIT_S = 10.0
+_MISSED_SWEEPS = 4
+_ENDING_S = 10.0
 
 
 class Operator:
     """All parts of one operator process."""
 
-    def __init__(self, configuration: Configuration, cluster: Cluster) -> None:
+    def __init__(
+        self, configuration: Configuration, cluster: Cluster, leadership: Leadership | None = None
+    ) -> None:
         self._configuration = configuration
         self._cluster = cluster
+        self._leadership = leadership
         self._metrics = Metrics()
+        self._vitals = Vitals()
         self._store = Store()
         self._queue: Workqueue[TaskKey] = Workqueue(self._reconcile, expected=(ApiError,))
         self._inbox = Inbox(self._store, self._metrics, self._queue.add)
+        self._watch_check = WatchCheck(self._store, _MISSED_SWEEPS * configuration.resync_s)
         arguments = client_arguments(configuration)
         self._commands = CommandSender(arguments, configuration.queue_control_topic, self._metrics)
         self._events = EventsConsumer(
@@ -62,7 +78,7 @@ class Operator:
             self._metrics,
             lambda: datetime.now(UTC),
         )
-        self._is_listed = False
+        self._is_ready = False
         self._progress_at_s = time.monotonic()
 
     async def run(self) -> None:
@@ -76,17 +92,41 @@ class Operator:
                 readiness=self._readiness,
                 metrics=self._metrics,
             )
+            if self._leadership:
+                stack.push_async_callback(self._leadership.release)
+            parts = [asyncio.create_task(self._feel_the_loop(), name="loop")]
+            stack.push_async_callback(_end, parts)
+            if self._leadership:
+                await self._win(self._leadership)
+                parts.append(asyncio.create_task(self._leadership.keep(), name="leadership"))
+            self._metrics.is_leader.set(1)
             await self._list_all()
-            parts = [
-                asyncio.create_task(self._queue.run(), name="reconcile"),
-                asyncio.create_task(self._events.run(), name="events"),
-                asyncio.create_task(self._commands.run(), name="commands"),
-                asyncio.create_task(self._sweep(), name="sweep"),
-            ]
-            registry = build_registry(self._on_task, self._on_job, self._on_pod)
-            namespaces = self._configuration.watch_namespaces
-            parts.append(asyncio.create_task(watch(registry, namespaces), name="watch"))
-            await _run_until_first_ends(parts)
+            parts += [asyncio.create_task(work, name=name) for name, work in self._works()]
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            # The parts need each other: the end of one is the end of all.
+            await _end(parts)
+            for part in done:
+                part.result()
+
+    async def _win(self, leadership: Leadership) -> None:
+        """Wait for the Lease; as a standby we are as ready as can be: rollouts go on."""
+        beat = self._vitals.expect("the election", _ELECTION_LIMIT_S)
+        self._is_ready = True
+        await leadership.acquire(beat)
+        self._is_ready = False
+        self._vitals.dismiss("the election")
+
+    def _works(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+        sightings = Sightings(self._store, self._queue.add)
+        registry = build_registry(sightings.task, sightings.job, sightings.pod)
+        events_beat = self._vitals.expect("the reader of queue-events", _POLL_LIMIT_S)
+        return [
+            ("reconcile", self._queue.run()),
+            ("events", self._events.run(events_beat)),
+            ("commands", self._commands.run()),
+            ("sweep", self._sweep()),
+            ("watch", watch(registry, self._configuration.watch_namespaces)),
+        ]
 
     async def _list_all(self) -> None:
         """Know every task before the first event is read: none may look like a stranger's."""
@@ -99,7 +139,7 @@ class Operator:
                 self._store.remember_task(task)
         for task in self._store.tasks():
             self._queue.add(task.key)
-        self._is_listed = True
+        self._is_ready = True
 
     async def _reconcile(self, key: TaskKey) -> float | None:
         try:
@@ -122,7 +162,9 @@ class Operator:
     async def _forget_vanished(self) -> None:
         namespaces = self._configuration.watch_namespaces
         try:
-            concerned = await forget_vanished(self._cluster, self._store, namespaces)
+            concerned = await forget_vanished(
+                self._cluster, self._store, namespaces, self._watch_check
+            )
         except ApiError as error:
             logger.warning("nothing can be listed, vanished objects stay known: %s", error)
             return
@@ -133,33 +175,15 @@ class Operator:
         for key in self._store.active_keys():
             self._queue.add(key)
 
-    def _on_task(self, body: dict[str, Any], is_gone: bool) -> None:
-        task = parse_task(body)
-        if is_gone:
-            self._store.forget_task(task.key, task.uid)
-        else:
-            self._store.remember_task(task)
-        self._queue.add(task.key)
-
-    def _on_job(self, body: dict[str, Any], is_gone: bool) -> None:
-        job = parse_job(body)
-        if is_gone:
-            self._store.forget_job(job.namespace, job.name, job.uid)
-        else:
-            self._store.remember_job(job)
-        self._wake(task_key_of(job))
-
-    def _on_pod(self, body: dict[str, Any], is_gone: bool) -> None:
-        pod = parse_pod(body)
-        if is_gone:
-            self._store.forget_pod(pod)
-        else:
-            self._store.remember_pod(pod)
-        self._wake(task_key_of(pod))
-
-    def _wake(self, key: TaskKey) -> None:
-        if self._store.task(key):
-            self._queue.add(key)
+    async def _feel_the_loop(self) -> None:
+        """Measure how late the event loop is; while it is stuck no probe is answered at all."""
+        beat = self._vitals.expect("the event loop", _LOOP_LIMIT_S)
+        loop = asyncio.get_running_loop()
+        while True:
+            due_s = loop.time() + _LOOP_INTERVAL_S
+            await asyncio.sleep(_LOOP_INTERVAL_S)
+            self._metrics.loop_lag.observe(max(0.0, loop.time() - due_s))
+            beat()
 
     def _on_broker(self, is_reachable: bool) -> None:
         if self._reconciler.note_broker(is_reachable):
@@ -169,29 +193,44 @@ class Operator:
         idle_s = time.monotonic() - self._progress_at_s
         if len(self._queue) and idle_s > _STUCK_AFTER_S:
             return f"{len(self._queue)} tasks wait, none was finished for {idle_s:.0f} s"
-        return None
+        return self._vitals.problem() or self._watch_check.problem()
 
     def _readiness(self) -> str | None:
-        return None if self._is_listed else "the tasks are not listed yet"
+        return None if self._is_ready else "the tasks are not listed yet"
 
 
 async def run_operator(configuration: Configuration) -> None:
-    """Connect to the cluster and run."""
-    cluster = Cluster(await load_access())
+    """Connect to the cluster and run until a signal.
+
+    Raises:
+        LostLeadershipError: another operator may lead.
+        ApiError: the API server does not do what is needed at the start.
+
+    """
+    _end_on_signal()
+    access = await load_access()
+    leadership = None
+    if configuration.leader_election:
+        leadership = Leadership(access, configuration.pod_namespace, configuration.pod_name)
+    cluster = Cluster(access, leadership.require) if leadership else Cluster(access)
     try:
-        await Operator(configuration, cluster).run()
+        await Operator(configuration, cluster, leadership).run()
+    except asyncio.CancelledError:
+        logger.info("ended by a signal before there was anything to end")
     finally:
         await cluster.close()
 
 
-async def _run_until_first_ends(parts: list[asyncio.Task[None]]) -> None:
-    """The parts need each other: the end of one is the end of all."""
-    try:
-        done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for part in parts:
-            part.cancel()
-        await asyncio.wait(parts, timeout=10)
-    for part in done:
-        if not part.cancelled():
-            part.result()
+def _end_on_signal() -> None:
+    """Until kopf runs and takes the signals, they cancel what waits."""
+    running = asyncio.current_task()
+    if running is not None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+
+
+async def _end(parts: list[asyncio.Task[None]]) -> None:
+    """Cancel all parts and wait for them, within bounds."""
+    for part in parts:
+        part.cancel()
+    await asyncio.wait(parts, timeout=_ENDING_S)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -58,10 +59,13 @@ async def _load_kubeconfig() -> None:
 
 
 class Cluster:
-    """Every request the operator makes."""
+    """Every request the operator makes; ``may_write`` raises where none but reads may be made."""
 
-    def __init__(self, api_client: client.ApiClient) -> None:
+    def __init__(
+        self, api_client: client.ApiClient, may_write: Callable[[], None] = lambda: None
+    ) -> None:
         self._client = api_client
+        self._may_write = may_write
 
     async def close(self) -> None:
         """Close the connections."""
@@ -178,8 +182,10 @@ class Cluster:
         if own:
             query["labelSelector"] = names.OWN_OBJECTS_SELECTOR
         answer = await self._request("GET", f"{path}?{urlencode(query)}", accept=_METADATA_ONLY)
-        uids = frozenset(item["metadata"]["uid"] for item in answer["items"])
-        return Presence(namespace, int(answer["metadata"]["resourceVersion"]), uids)
+        found = [item["metadata"] for item in answer["items"]]
+        versions = {one["uid"]: int(one["resourceVersion"]) for one in found}
+        listed_at = int(answer["metadata"]["resourceVersion"])
+        return Presence(namespace, listed_at, frozenset(versions), versions)
 
     async def _request(
         self,
@@ -190,6 +196,8 @@ class Cluster:
         accept: str = _JSON,
     ) -> dict[str, Any]:
         headers = {"Accept": accept, "Content-Type": content_type}
+        if method != "GET":
+            self._may_write()
         try:
             request = await self._client.param_serialize(
                 method, path, header_params=headers, body=body, auth_settings=["BearerToken"]

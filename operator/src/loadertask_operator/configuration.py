@@ -55,14 +55,6 @@ def _choice(*choices: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def _only_off(value: Any) -> Any:
-    if value is True or str(value).lower() in {"true", "1", "yes", "on"}:
-        raise ValueError(
-            "leader election is not part of this version: run one replica and unset it"
-        )
-    return value
-
-
 def _protocol(value: Any) -> Any:
     if isinstance(value, str) and value not in tuple(SecurityProtocol):
         raise ValueError(f"{value!r} is not one of {', '.join(SecurityProtocol)}")
@@ -130,9 +122,7 @@ class Configuration(BaseModel):
         default="https://data.binance.vision", alias="BINANCE_ARCHIVE_URL"
     )
     binance_secret: str | None = Field(default=None, alias="BINANCE_SECRET")
-    leader_election: Annotated[bool, BeforeValidator(_only_off)] = Field(
-        default=False, alias="LEADER_ELECTION"
-    )
+    leader_election: bool = Field(default=False, alias="LEADER_ELECTION")
     pod_namespace: str = Field(default="default", alias="POD_NAMESPACE")
     pod_name: str = Field(default="loadertask-operator", alias="POD_NAME")
     resync_s: Seconds = Field(default=30, alias="RESYNC_SECONDS")

@@ -13,6 +13,7 @@ from loadertask_operator.conditions import is_terminal
 from loadertask_operator.configuration import Configuration
 from loadertask_operator.errors import ConflictError, InvalidError, NotFoundError, RefusedError
 from loadertask_operator.inbox import Inbox
+from loadertask_operator.lifetimes import Lifetimes
 from loadertask_operator.manifests.job import render_job
 from loadertask_operator.metrics import Metrics
 from loadertask_operator.observed import JobState, Observed
@@ -47,6 +48,7 @@ class Effects:
         self._metrics = metrics
         self._clock = clock
         self._budget = WriteBudget(configuration.status_write_s)
+        self._lifetimes = Lifetimes(metrics)
         self._stopped_queues: dict[TaskKey, str] = {}
         self._refusals: dict[TaskKey, tuple[str, datetime]] = {}
 
@@ -59,6 +61,8 @@ class Effects:
         if plan.send_stop:
             self._stop_sender.request_stop(task.queue_id)
             self._stopped_queues[task.key] = task.queue_id
+        elif plan.status.stop is None:
+            self._forget_stop(task.key)
         waits_s = [wait_s, self._seconds_until(plan.recheck_at)]
         if plan.create:
             waits_s.append(await self._create_job(task, plan.create))
@@ -90,6 +94,7 @@ class Effects:
         self._store.remember_task(written)
         self._budget.note_write(task.key)
         self._metrics.status_writes.inc()
+        self._lifetimes.note(task, plan.status, self._clock())
         if plan.status.phase != task.status.phase:
             attempt = plan.status.current_attempt
             logger.info(
@@ -170,7 +175,12 @@ class Effects:
         """The task is gone."""
         self._inbox.drop(key)
         self._budget.forget(key)
+        self._lifetimes.forget(key)
         self._refusals.pop(key, None)
+        self._forget_stop(key)
+
+    def _forget_stop(self, key: TaskKey) -> None:
+        """No stop that was not sent yet may reach the next worker, or the next task."""
         if queue_id := self._stopped_queues.pop(key, None):
             self._stop_sender.forget_stop(queue_id)
 

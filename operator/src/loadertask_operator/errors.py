@@ -5,7 +5,8 @@ ApiError             the API server did not do what was asked
 ├── ConflictError    409: it exists already, or our view of it is outdated
 ├── RefusedError     400, 403, 405, 413, 415, 422: asking again changes nothing by itself
 │   └── InvalidError 400, 413, 422: it is the object itself that is refused, not the asker
-└── UnavailableError 429, 5xx, timeouts, no connection: ask again later
+├── UnavailableError 429, 5xx, timeouts, no connection: ask again later
+└── LostLeadershipError  another operator may lead: nothing was asked, this process ends
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ class InvalidError(RefusedError):
 
 class UnavailableError(ApiError):
     """The server cannot answer now."""
+
+
+class LostLeadershipError(ApiError):
+    """The Lease is not ours any more; nothing was sent."""
 
 
 def api_error(status: int, message: str) -> ApiError:

@@ -27,6 +27,16 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+class _Brief(logging.Filter):
+    """Errors of a library in one line: their tracebacks lead nowhere."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and (error := record.exc_info[1]):
+            record.msg = f"{record.msg}: {' '.join(str(error).split())[:300]}"
+            record.exc_info = None
+        return True
+
+
 def configure_logging(level: int, log_format: str) -> None:
     """Send everything to stderr; libraries speak only from warnings on."""
     handler = logging.StreamHandler(sys.stderr)
@@ -40,6 +50,9 @@ def configure_logging(level: int, log_format: str) -> None:
     for library in ("kopf", "aiohttp", "asyncio"):
         # kopf prints whole objects at its debug level (design operator §4).
         logging.getLogger(library).setLevel(max(level, logging.WARNING))
+    lease = logging.getLogger("kubernetes.aio.leaderelection.resourcelock.leaselock")
+    if not lease.filters:
+        lease.addFilter(_Brief())
     # aiokafka logs each of its own retries as an error, ten a second while a broker is away; our
     # own lines say what it means.
     is_verbose = level <= logging.DEBUG

@@ -1,10 +1,14 @@
-"""Forget what vanished while no watch was looking. It decides nothing.
+"""Forget what vanished while no watch was looking, and notice a watch that tells nothing.
 
-kopf lists anew after a watch was cut (410 Gone) and reports what is there, never what is gone.
+kopf lists anew after a watch was cut (410 Gone) and reports what is there, never what is gone. It
+decides nothing.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Protocol
 
 from loadertask_operator.schema import TaskKey
@@ -24,13 +28,55 @@ class Lister(Protocol):
         """Pods of our Jobs of a namespace, or of all."""
 
 
+class WatchCheck:
+    """For how long the lists have held versions that no watch has told of."""
+
+    def __init__(
+        self, store: Store, limit_s: float, clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store = store
+        self._limit_s = limit_s
+        self._clock_s = clock_s
+        self._unseen: dict[str, tuple[int, float]] = {}
+        """By uid: the first version that no watch has told of, and since when it is known."""
+
+    def compare(self, lists: Iterable[Presence]) -> None:
+        """Look at lists of tasks and Jobs that were made just now."""
+        now_s, known, before = self._clock_s(), self._store.versions(), self._unseen
+        self._unseen = {}
+        for uid, listed in chain.from_iterable(one.versions.items() for one in lists):
+            seen = known.get(uid, -1)
+            version, since_s = before.get(uid, (listed, now_s))
+            if seen < version:
+                self._unseen[uid] = (version, since_s)
+            elif seen < listed:  # of a busy object there is always something newer
+                self._unseen[uid] = (listed, now_s)
+
+    def problem(self) -> str | None:
+        """What is wrong with the watches, if they are."""
+        oldest_s = min((since_s for _, since_s in self._unseen.values()), default=None)
+        if oldest_s is None or self._clock_s() - oldest_s <= self._limit_s:
+            return None
+        late_s = self._clock_s() - oldest_s
+        return f"the watches have not told of {len(self._unseen)} objects for {late_s:.0f} s"
+
+
 async def forget_vanished(
-    lister: Lister, store: Store, namespaces: tuple[str, ...]
+    lister: Lister,
+    store: Store,
+    namespaces: tuple[str, ...],
+    watch_check: WatchCheck | None = None,
 ) -> set[TaskKey]:
     """Drop from ``store`` what is gone; the tasks that this concerns."""
     concerned: set[TaskKey] = set()
+    listed: list[Presence] = []
     for namespace in namespaces or (None,):
         concerned |= store.forget_absent_pods(await lister.present_pods(namespace))
-        concerned |= store.forget_absent_jobs(await lister.present_jobs(namespace))
-        concerned |= store.forget_absent_tasks(await lister.present_tasks(namespace))
+        jobs = await lister.present_jobs(namespace)
+        concerned |= store.forget_absent_jobs(jobs)
+        tasks = await lister.present_tasks(namespace)
+        concerned |= store.forget_absent_tasks(tasks)
+        listed += (jobs, tasks)
+    if watch_check:
+        watch_check.compare(listed)
     return concerned

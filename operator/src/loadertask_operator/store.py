@@ -7,8 +7,8 @@ no request and no decision.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from loadertask_operator.conditions import is_terminal
@@ -33,6 +33,8 @@ class Presence:
     resource_version: int
     """Of the list as a whole: what was changed after it may rightly be missing."""
     uids: frozenset[str]
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """The resourceVersion of each of them by its uid."""
 
     def disproves(self, known: _Versioned) -> bool:
         """Whether an object that was seen before is gone."""
@@ -131,6 +133,11 @@ class Store:
         known = self._pods.get(place)
         if known and known.uid == pod.uid:
             del self._pods[place]
+
+    def versions(self) -> dict[str, int]:
+        """The known resourceVersion of every task and Job by its uid."""
+        known: tuple[_Versioned, ...] = (*self._tasks.values(), *self._jobs.values())
+        return {one.uid: one.resource_version for one in known}
 
     def forget_absent_tasks(self, present: Presence) -> set[TaskKey]:
         """Drop the tasks that a list disproves: a watch that was cut never reports their end."""

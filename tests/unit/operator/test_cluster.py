@@ -13,7 +13,10 @@ async def test_what_is_present_is_asked_for_by_metadata_out_of_the_servers_cache
 
     async def answer(request: web.Request) -> web.Response:
         asked.append(request)
-        listed = {"metadata": {"resourceVersion": "42"}, "items": [{"metadata": {"uid": "u"}}]}
+        listed = {
+            "metadata": {"resourceVersion": "42"},
+            "items": [{"metadata": {"uid": "u", "resourceVersion": "7"}}],
+        }
         return web.json_response(listed)
 
     application = web.Application()
@@ -29,8 +32,11 @@ async def test_what_is_present_is_asked_for_by_metadata_out_of_the_servers_cache
             ]
         finally:
             await cluster.close()
-    uids = frozenset({"u"})
-    assert found == [Presence(None, 42, uids), *[Presence("loads", 42, uids)] * 2]
+    uids, versions = frozenset({"u"}), {"u": 7}
+    assert found == [
+        Presence(None, 42, uids, versions),
+        *[Presence("loads", 42, uids, versions)] * 2,
+    ]
     assert [request.query["resourceVersion"] for request in asked] == ["0"] * 3
     assert ["labelSelector" in request.query for request in asked] == [False, True, True]
     assert all("PartialObjectMetadataList" in request.headers["Accept"] for request in asked)

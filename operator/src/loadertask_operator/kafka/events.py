@@ -68,12 +68,15 @@ class EventsConsumer:
         self._metrics = metrics
         self._on_reachable = on_reachable
         self._committed: dict[int, int] = {}
+        self._beat: Callable[[], None] = lambda: None
 
-    async def run(self) -> None:
-        """Read until cancelled, whatever happens to the brokers."""
+    async def run(self, beat: Callable[[], None] = lambda: None) -> None:
+        """Read until cancelled, whatever happens to the brokers; ``beat`` is called each round."""
+        self._beat = beat
         failures = 0
         while True:
             begun_s = asyncio.get_running_loop().time()
+            beat()
             try:
                 await self._session()
             except* (
@@ -162,6 +165,7 @@ class EventsConsumer:
 
     async def _read(self, consumer: AIOKafkaConsumer, behind: dict[TopicPartition, int]) -> None:
         while True:
+            self._beat()
             if behind and not (behind := await self._behind(consumer, behind)):
                 self._set_reachable(True)
             if len(self._inbox) >= _MAX_UNSETTLED_EVENTS:
