@@ -7,10 +7,9 @@ import pytest
 from loadertask_contract.environment import WorkerEnvironment
 from loadertask_contract.intervals import Interval
 from loadertask_contract.parsing import parse_environment
-from loadertask_contract.records import candle_template
+from loadertask_contract.records import candle_template, trade_template
 from loadertask_contract.time_range import epoch_ms
 from loadertask_worker.cursor import Cursor, Place
-from loadertask_worker.errors import ConfigurationError
 from loadertask_worker.tasks import task_for
 
 NOW = datetime(2024, 1, 2, 12, 0, 30, tzinfo=UTC)
@@ -93,17 +92,62 @@ def test_a_load_has_the_same_name_in_every_attempt_and_another_than_other_loads(
     assert len({name(), *(name(**other) for other in others)}) == 4
 
 
-@pytest.mark.parametrize("kind", ["api_trades", "ws_candles_1m", "ws_trades", "ws_depth"])
-def test_types_of_later_versions_are_named(kind: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"TYPE: .* this version loads api_candles only"):
-        task_for(environment(TYPE=kind), epoch_ms(NOW))
+def test_a_shard_announces_its_part_and_places_nothing_else() -> None:
+    second = task_for(environment(LOADER_SHARD_COUNT="2", LOADER_SHARD_INDEX="1"), epoch_ms(NOW))
+    assert second.announce(None).plan == (
+        "Loading 720 candles of BTCUSDT 1m in [2024-01-01T12:00:00Z, 2024-01-02T00:00:00Z)"
+    )
+    assert second.place_of(candle(1704110400000), ()) == Place(1704110400001, 1704110400000)
+    assert second.place_of(candle(1704067200000), ()) is None
 
 
-def test_everything_of_later_versions_is_named_at_once() -> None:
-    asked = environment(TYPE="api_trades", LOADER_SHARD_COUNT="2")
-    with pytest.raises(ConfigurationError) as raised:
-        task_for(asked, epoch_ms(NOW))
-    assert [problem.variable for problem in raised.value.problems] == [
-        "TYPE",
-        "LOADER_SHARD_COUNT",
+TRADES = {"TYPE": "api_trades", "LOADER_ARCHIVE_URL": "http://archive.test"}
+
+
+def test_trades_announce_their_plan_without_a_number() -> None:
+    started = task_for(environment(**TRADES), epoch_ms(NOW)).announce(None)
+    assert started.plan == (
+        "Loading the aggregate trades of BTCUSDT in [2024-01-01T00:00:00Z, 2024-01-02T00:00:00Z)"
+    )
+    assert (started.total, started.source, started.warnings) == (None, "archive, rest", ())
+
+
+def test_trades_announce_where_they_go_on_and_an_end_that_is_not_there_yet() -> None:
+    asked = environment(**TRADES, LOADER_TRADES="raw", TIME_RANGE="2024-01-02:2024-01-03")
+    started = task_for(asked, epoch_ms(NOW)).announce(Cursor(77, 1704153600000, 5))
+    assert started.plan.startswith("Loading the raw trades of BTCUSDT in ")
+    assert started.plan.endswith(", going on at trade 77")
+    assert started.warnings == ("END 2024-01-03T00:00:00Z is cut to the latest trade",)
+
+
+def trade(trade_id: int, time_ms: int, symbol: str = "BTCUSDT") -> bytes:
+    return (trade_template(symbol) % (trade_id, "42000.10", "0.5", time_ms, "true")).encode()
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        (trade(7, 1704067200000), Place(8, 1704067200000)),
+        (trade(7, 1704153600000), None),
+        (trade(7, 1704067199999), None),
+        (trade(7, 1704067200000, "ETHUSDT"), None),
+        (trade(7, 1704067200000)[1:], None),
+        (candle(1704067200000), None),
+        (b"", None),
+    ],
+)
+def test_a_trade_of_the_topic_is_placed_if_it_is_of_this_load(
+    value: bytes, place: Place | None
+) -> None:
+    assert task_for(environment(**TRADES), epoch_ms(NOW)).place_of(value, ()) == place
+
+
+def test_kinds_of_trades_and_shards_are_loads_of_their_own() -> None:
+    others = [
+        {},
+        {"LOADER_TRADES": "raw"},
+        {"LOADER_SHARD_COUNT": "2"},
+        {"LOADER_SHARD_COUNT": "2", "LOADER_SHARD_INDEX": "1"},
     ]
+    names = {task_for(environment(**TRADES, **each), epoch_ms(NOW)).load_name for each in others}
+    assert len(names) == 4

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterable
+    from collections.abc import AsyncGenerator, Coroutine, Iterable
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ async def until_stop(coroutine: Coroutine[None, None, T], stop: asyncio.Event) -
 
 async def in_order(
     coroutines: Iterable[Coroutine[None, None, T]], width: int, stop: asyncio.Event
-) -> AsyncIterator[T]:
+) -> AsyncGenerator[T, None]:
     """Run at most ``width`` at a time and yield their results in order.
 
     Ends at once when ``stop`` is set or one fails, though an earlier one is still under way; what

@@ -59,11 +59,17 @@ class Seam:
     """Where the sequence has got to.
 
     ``floor`` is the lowest position that may come next, ``due`` the highest at which the next row
-    leaves no hole: they differ for candles, whose times need not lie on the grid.
+    leaves no hole. They differ for candles, whose times need not lie on the grid.
     """
 
-    def __init__(self, floor: int, due: int, step: int) -> None:
-        self.floor, self.due, self._step = floor, due, step
+    def __init__(self, floor: int, due: int, step: int, *, is_sure: bool = True) -> None:
+        """``is_sure``: nothing before ``floor`` is wanted, even if a source has it."""
+        self.floor, self.due, self._step, self._is_sure = floor, due, step, is_sure
+
+    @property
+    def lowest(self) -> int:
+        """The lowest position that is wanted."""
+        return self.floor if self._is_sure else 0
 
     def fit(self, rows: Rows) -> Iterator[Rows | Hole]:
         """Rows and the holes before and between them, in order; the seam moves past each.
@@ -75,7 +81,7 @@ class Seam:
         positions, start = rows.positions, 0
         while start < len(positions):
             first = positions[start]
-            if first < self.floor:
+            if first < self.floor and self._is_sure:
                 raise OutOfOrderError(f"{first} comes where at least {self.floor} was due")
             if first > self.due:
                 yield Hole(self.floor, first)
@@ -86,11 +92,12 @@ class Seam:
 
     def pass_by(self, last: int) -> None:
         """Everything up to ``last`` is there, and it is a row."""
-        self.floor, self.due = last + 1, last + self._step
+        self.floor, self.due, self._is_sure = last + 1, last + self._step, True
 
     def reach(self, position: int, due: int) -> None:
         """Everything before ``position`` is there, as far as there is anything."""
-        self.floor, self.due = max(self.floor, position), max(self.due, due)
+        if position >= self.floor:
+            self.floor, self.due, self._is_sure = position, max(self.due, due), True
 
     def _dense_length(self, positions: list[int], start: int) -> int:
         """How many rows from ``start`` on follow each other with one step between them."""

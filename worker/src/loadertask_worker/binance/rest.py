@@ -70,6 +70,7 @@ class BinanceRest:
         self._session = session
         self._patience_s = patience_s
         self.limiter = limiter
+        self._ban: BannedError | None = None
         # Venue time minus this machine's monotonic clock.
         self._clock_offset_s = time.time() - time.monotonic()
         self._clock_set_s = time.monotonic()
@@ -109,6 +110,8 @@ class BinanceRest:
         self, endpoint: str, weight: int, params: Params, parse: Callable[[bytes], T]
     ) -> T:
         """GET an endpoint that weighs ``weight``, again as long as the patience lasts."""
+        if self._ban and datetime.now(UTC) < self._ban.until:
+            raise self._ban
         if time.monotonic() - self._clock_set_s > _CLOCK_HOLDS_S:
             self._clock_set_s = time.monotonic()
             await self.server_time()
@@ -138,6 +141,7 @@ class BinanceRest:
                 with _counted(endpoint):
                     return parse(await self._body(endpoint, params, admission, patience))
             except BannedError as error:
+                self._ban = error
                 self._hold_until(error.until)
                 raise
             except RateLimitedError as error:

@@ -23,13 +23,25 @@ AGG_TRADES_WEIGHT = 4
 HISTORICAL_TRADES_WEIGHT = 25
 
 
+NEVER_MS = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTrade:
+    """The first trade at or after a moment: its id and time; one to come has no time yet."""
+
+    trade_id: int
+    time_ms: int = NEVER_MS
+
+
 @dataclass(frozen=True, slots=True)
 class _Aggregate:
-    """The ids of an aggregate: its own, and of the first and the last trade in it."""
+    """The ids of an aggregate: its own, and of the first and the last trade in it; its time."""
 
     own: int
     first: int
     last: int
+    time_ms: int
 
 
 class TradePages:
@@ -52,17 +64,17 @@ class TradePages:
         endpoint = "aggTrades" if self._kind is Trades.AGGREGATE else "historicalTrades"
         return await self._venue.get(endpoint, self.weight, params, self._parser.parse)
 
-    async def first_id_at(self, time_ms: int) -> int:
-        """The id of the first trade at or after a moment; the next one's where there is none yet.
+    async def first_at(self, time_ms: int) -> FirstTrade:
+        """The first trade at or after a moment.
 
         A venue that keeps no trades from so early answers with the oldest it has.
         """
-        for aggregate in await self._aggregates(startTime=time_ms):
-            return aggregate.own if self._kind is Trades.AGGREGATE else aggregate.first
-        latest = await self._aggregates()
-        if not latest:
-            return 0
-        return 1 + (latest[-1].own if self._kind is Trades.AGGREGATE else latest[-1].last)
+        is_raw = self._kind is Trades.RAW
+        if found := await self._aggregates(startTime=time_ms):
+            return FirstTrade(found[0].first if is_raw else found[0].own, found[0].time_ms)
+        if latest := await self._aggregates():
+            return FirstTrade(1 + (latest[-1].last if is_raw else latest[-1].own))
+        return FirstTrade(0)
 
     async def _aggregates(self, **selection: int) -> list[_Aggregate]:
         params: Params = {"symbol": self._symbol, **selection, "limit": ROWS_PER_REQUEST}
@@ -77,6 +89,7 @@ def _aggregates(body: bytes) -> list[_Aggregate]:
             raise ProtocolViolatedError(f"row {number} is not a trade")
         if row.get("f") == NO_TRADE.decode():
             continue
-        own, first, last = (int(integer_cell(number, name, row.get(name))) for name in "afl")
-        found.append(_Aggregate(own, first, last))
+        found.append(
+            _Aggregate(*(int(integer_cell(number, name, row.get(name))) for name in "aflT"))
+        )
     return found

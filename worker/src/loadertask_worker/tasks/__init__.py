@@ -13,6 +13,7 @@ from loadertask_contract.parsing import Problem
 from loadertask_contract.task_types import TaskType
 from loadertask_worker.errors import ConfigurationError
 from loadertask_worker.tasks.api_candles import CandleTask
+from loadertask_worker.tasks.api_trades import TradeTask
 
 if TYPE_CHECKING:
     import asyncio
@@ -63,7 +64,10 @@ class Task(Protocol):
         """
 
 
-TASKS: dict[TaskType, Callable[[WorkerEnvironment, int], Task]] = {TaskType.API_CANDLES: CandleTask}
+TASKS: dict[TaskType, Callable[[WorkerEnvironment, int], Task]] = {
+    TaskType.API_CANDLES: CandleTask,
+    TaskType.API_TRADES: TradeTask,
+}
 
 
 def task_for(environment: WorkerEnvironment, now_ms: int) -> Task:
@@ -83,5 +87,3 @@ def _not_in_this_version(environment: WorkerEnvironment) -> Iterator[Problem]:
         known = ", ".join(TASKS)
         message = f"{environment.load_type} cannot be loaded: this version loads {known} only"
         yield Problem("TYPE", message)
-    if environment.shard_count > 1:
-        yield Problem("LOADER_SHARD_COUNT", "this version loads in one shard only: leave it unset")

@@ -1,28 +1,25 @@
-"""``api_candles``: the closed candles of a range of time, page by page over REST, in order."""
+"""``api_candles``: the closed candles of a range of time, in order, from the archive and REST."""
 
 from __future__ import annotations
 
+import logging
 import re
-from contextlib import suppress
-from dataclasses import replace
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from loadertask_contract.records import CANDLE_FIELDS, candle_template
 from loadertask_contract.time_range import from_epoch_ms
-from loadertask_worker.binance.klines import KlineParser
-from loadertask_worker.binance.rest import KLINES_WEIGHT, BinanceRest, binance_rest
+from loadertask_worker.binance.archive import Archive, binance_archive
+from loadertask_worker.binance.rest import BinanceRest, binance_rest
 from loadertask_worker.cursor import Cursor, Place
-from loadertask_worker.errors import ConfigurationError, SinkError, SourceError
-from loadertask_worker.kafka.records import Page, RecordPublisher
+from loadertask_worker.errors import BannedError, ConfigurationError
+from loadertask_worker.history_plan import candle_segments
 from loadertask_worker.lifecycle import LoadStarted
-from loadertask_worker.ordered import in_order, until_stop
-from loadertask_worker.windows import (
-    Window,
-    check_page,
-    page_windows,
-    plan_candles,
-    rest_of,
-)
+from loadertask_worker.ordered import until_stop
+from loadertask_worker.shards import Slice, shard_slice
+from loadertask_worker.tasks.candle_source import CandleSource
+from loadertask_worker.tasks.history import History, publish_all
+from loadertask_worker.windows import CandlePlan
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,10 +27,10 @@ if TYPE_CHECKING:
     from loadertask_contract.environment import WorkerEnvironment
     from loadertask_contract.intervals import Interval
     from loadertask_contract.messages import Headers
+    from loadertask_worker.kafka.records import RecordPublisher
     from loadertask_worker.tasks import Reporter
 
-# Enough to hide the way to the venue and back; each page in flight costs about half a megabyte.
-_MOST_PAGES_IN_FLIGHT = 8
+log = logging.getLogger(__name__)
 
 
 class CandleTask:
@@ -45,14 +42,15 @@ class CandleTask:
         self._environment = environment
         self._symbol = environment.symbol
         self._interval = environment.interval
-        self._asked = environment.time_range
+        asked = environment.time_range
+        index, count = environment.shard_index, environment.shard_count
+        self._slice = shard_slice(Slice(asked.start_ms, asked.end_ms), index, count, self._interval)
         # Announced only: which candles are closed is said by the venue's clock.
-        self._announced = plan_candles(self._interval, self._asked, now_ms)
-        self._parser = KlineParser(environment.symbol, environment.interval)
+        self._announced = self._plan(now_ms)
         self._record = _record_pattern(environment.symbol, environment.interval)
         self.load_name = (
-            f"api_candles {self._symbol} {self._interval} from={self._asked.start_ms}"
-            f" shard={environment.shard_index}/{environment.shard_count}"
+            f"api_candles {self._symbol} {self._interval} from={self._slice.start_ms}"
+            f" shard={index}/{count}"
         )
 
     def announce(self, cursor: Cursor | None) -> LoadStarted:
@@ -64,7 +62,7 @@ class CandleTask:
         return LoadStarted(
             plan=f"Loading {plan.total} candles of {self._symbol} {plan.interval} in {span}",
             total=plan.total,
-            source="rest",
+            source="archive, rest" if self._environment.archive_url else "rest",
             warnings=self._warnings(),
         )
 
@@ -74,7 +72,7 @@ class CandleTask:
         if match is None:
             return None
         open_ms = int(match[1])
-        if not self._asked.start_ms <= open_ms < self._asked.end_ms:
+        if not self._slice.start_ms <= open_ms < self._slice.end_ms:
             return None
         return Place(open_ms + 1, open_ms)
 
@@ -87,57 +85,56 @@ class CandleTask:
     ) -> bool:
         """Publish page after page; see ``tasks.Task``."""
         environment = self._environment
-        async with binance_rest(
-            environment.binance_api_url,
-            patience_s=environment.patience_s,
-            weight_share=environment.weight_share,
-        ) as venue:
-            info = await until_stop(venue.exchange_info(self._symbol), stop)
-            if info is None:
+        patience_s, share = environment.patience_s, environment.weight_share
+        async with AsyncExitStack() as opened:
+            venue = await opened.enter_async_context(
+                binance_rest(environment.binance_api_url, patience_s=patience_s, weight_share=share)
+            )
+            archive: Archive | None = None
+            if environment.archive_url:
+                archive = await opened.enter_async_context(
+                    binance_archive(environment.archive_url, patience_s)
+                )
+            now_ms = await until_stop(self._venue_clock(venue, archive), stop)
+            if now_ms is None:
                 return False
-            plan = plan_candles(self._interval, self._asked, info.server_time_ms)
+            plan = self._plan(now_ms)
+            source = CandleSource(venue, self._symbol, self._interval)
+            start_ms: int | None
             if cursor:
-                plan = replace(plan, start_ms=max(plan.start_ms, cursor.position))
-            width = venue.limiter.requests_in_flight(KLINES_WEIGHT, _MOST_PAGES_IN_FLIGHT)
-            through_ms = plan.start_ms
-            pages = (self._page(venue, window) for window in page_windows(plan))
-            try:
-                async for page in in_order(pages, width, stop):
-                    await publisher.publish(page)
-                    through_ms = page.through_ms
-            except SourceError:
-                # The last event tells what is in the topic: what was taken goes there first.
-                with suppress(SinkError):
-                    await publisher.flush()
-                raise
-            await publisher.flush()
-            return through_ms >= plan.end_ms
+                start_ms = max(plan.start_ms, cursor.position)
+                source.go_on_at(start_ms)
+            else:
+                start_ms = await until_stop(source.begin_at(plan.start_ms, plan.end_ms), stop)
+            if start_ms is None:
+                return False
+            segments = candle_segments(self._symbol, self._interval, start_ms, plan.end_ms, now_ms)
+            history = History(source, archive, stop, reporter)
+            pages = history.pages(segments if archive else (), plan.end_ms)
+            await publish_all(pages, publisher)
+            return history.is_done
 
-    async def _page(self, venue: BinanceRest, window: Window) -> Page:
-        """A whole window: one request, and more only where the first came back full."""
-        records: list[bytes] = []
-        times_ms: list[int] = []
-        rest: Window | None = window
-        while rest:
-            page = await venue.klines(self._symbol, self._interval, rest, self._parser)
-            check_page(rest, page.opens)
-            records += page.records
-            times_ms += page.opens
-            rest = rest_of(rest, page.opens)
-        return Page(
-            records,
-            positions=times_ms,
-            times_ms=times_ms,
-            next_position=window.end_ms,
-            through_ms=window.end_ms,
-        )
+    async def _venue_clock(self, venue: BinanceRest, archive: Archive | None) -> int:
+        """The venue's clock (epoch ms), from the answer that tells its limits too."""
+        try:
+            return (await venue.exchange_info(self._symbol)).server_time_ms
+        except BannedError as error:
+            if archive is None:
+                raise
+            # The archive is no part of the ban: it goes on until REST is needed.
+            log.warning("%s; loading from the archive as far as it goes", error)
+            return int(venue.venue_time_s() * 1000)
+
+    def _plan(self, now_ms: int) -> CandlePlan:
+        plan = CandlePlan(self._interval, self._slice.start_ms, self._slice.end_ms)
+        return plan.until_closed(now_ms)
 
     def _warnings(self) -> tuple[str, ...]:
-        plan = self._announced
-        if plan.end_ms == self._asked.end_ms:
+        plan, end_ms = self._announced, self._slice.end_ms
+        if plan.end_ms == end_ms:
             return ()
-        end = f"{from_epoch_ms(plan.end_ms):%FT%TZ}"
-        return (f"END {self._asked.end.isoformat()} is cut to the last closed candle: {end}",)
+        cut, end = f"{from_epoch_ms(plan.end_ms):%FT%TZ}", from_epoch_ms(end_ms)
+        return (f"END {end.isoformat()} is cut to the last closed candle: {cut}",)
 
 
 def _record_pattern(symbol: str, interval: Interval) -> re.Pattern[bytes]:

@@ -1,0 +1,214 @@
+"""The venue's public archive: files that are whole by their published checksum, or none at all.
+
+A file that does not match is fetched once more; one that cannot be had is somebody else's to
+replace. Small files stay in memory, large ones go to disk where there is a place for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import logging
+import random
+import re
+import tempfile
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import IO, TYPE_CHECKING
+
+import aiohttp
+
+from loadertask_worker import metrics
+from loadertask_worker.binance.archive_rows import ArchiveFileError
+from loadertask_worker.errors import ConfigurationError
+from loadertask_worker.patience import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+log = logging.getLogger(__name__)
+
+SMALL_BYTES = 8 * 1024 * 1024
+"""What may be fetched ahead of its turn: several such files wait in memory."""
+
+# One at a time, where no disk takes it.
+_MOST_BYTES_IN_MEMORY = 64 * 1024 * 1024
+# The largest day of trades is some 200 MB.
+_MOST_BYTES = 1024 * 1024 * 1024
+_MOST_CHECKSUM_BYTES = 4_096
+_CHUNK_BYTES = 128 * 1024
+_TRIES = 2
+# REST stands in for an archive that cannot be reached: no reason to wait for long.
+_LONGEST_PATIENCE_S = 15.0
+_CONNECT_S = 10.0
+_READ_S = 10.0
+_CHECKSUM = re.compile(r"([0-9a-fA-F]{64})\s")
+
+
+@dataclass(frozen=True, slots=True)
+class Large:
+    """A file of ``size_bytes`` that was not fetched: too large to be fetched ahead of its turn."""
+
+    size_bytes: int
+
+
+class _MissingError(Exception):
+    """404: not published, or not yet."""
+
+
+class Archive:
+    """The files below one address."""
+
+    def __init__(self, session: aiohttp.ClientSession, patience_s: float) -> None:
+        self._session = session
+        self._patience_s = min(patience_s, _LONGEST_PATIENCE_S)
+        self._lost = ""
+
+    async def fetch(self, file: str, *, small_only: bool) -> IO[bytes] | Large | None:
+        """The zip ``file`` (a path without ending), verified; None where there is no such file.
+
+        Raises:
+            ArchiveFileError: it cannot be had whole.
+
+        """
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                return await self._verified(file, small_only=small_only)
+            except _MissingError:
+                metrics.ARCHIVE_FILES.labels("absent").inc()
+                return None
+            except ArchiveFileError as error:
+                if not tries_left or self._lost:
+                    raise
+                log.warning("%s: %s; fetching it again", file, error)
+                metrics.ARCHIVE_FILES.labels("fetched_again").inc()
+        raise AssertionError("the last try returns or raises")
+
+    async def _verified(self, file: str, *, small_only: bool) -> IO[bytes] | Large:
+        wanted = await self._checksum(f"{file}.zip.CHECKSUM")
+        most_bytes = SMALL_BYTES if small_only else _MOST_BYTES
+        body = await self._get(f"{file}.zip", most_bytes)
+        if isinstance(body, Large):
+            if small_only:
+                return body
+            raise ArchiveFileError(f"{body.size_bytes} bytes are too many")
+        if body.sha256 != wanted:
+            body.file.close()
+            raise ArchiveFileError(f"its sha256 is {body.sha256}, and should be {wanted}")
+        body.file.seek(0)
+        return body.file
+
+    async def _checksum(self, path: str) -> str:
+        body = await self._get(path, _MOST_CHECKSUM_BYTES)
+        text = "" if isinstance(body, Large) else body.text()
+        if not (found := _CHECKSUM.match(text)):
+            raise ArchiveFileError(f"its checksum file holds {text[:80]!r}")
+        return found[1].lower()
+
+    async def _get(self, path: str, most_bytes: int) -> _Body | Large:
+        """GET with patience; raises _MissingError for a 404."""
+        patience = Patience(self._patience_s)
+        while True:
+            if self._lost:
+                raise ArchiveFileError(f"the archive gives no answer: {self._lost}")
+            begun_s = time.monotonic()
+            try:
+                return await self._answer(path, most_bytes)
+            except aiohttp.InvalidURL as error:
+                message = f"is no address: {error}"
+                raise ConfigurationError.of("LOADER_ARCHIVE_URL", message) from error
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                took_s = time.monotonic() - begun_s
+                delay_s = patience.delay_after_failure(took_s, random.random())  # noqa: S311
+                what = f"{type(error).__name__} {error}".rstrip()
+                if delay_s is None:
+                    self._lost = what
+                    raise ArchiveFileError(f"the archive gives no answer: {what}") from error
+                log.warning("%s: %s; again in %.1f s", path, what, delay_s)
+                await asyncio.sleep(delay_s)
+
+    async def _answer(self, path: str, most_bytes: int) -> _Body | Large:
+        async with self._session.get(path) as response:
+            status = response.status
+            if status == HTTPStatus.NOT_FOUND:
+                raise _MissingError
+            if status >= 500 or status == HTTPStatus.TOO_MANY_REQUESTS:
+                response.raise_for_status()
+            if status != HTTPStatus.OK:
+                raise ArchiveFileError(f"HTTP {status}")
+            if (size := response.content_length or 0) > most_bytes:
+                return Large(size)
+            return await _read(response, most_bytes)
+
+
+class _Body:
+    """A body as it arrives: hashed on the way, in memory, or on disk once it is large."""
+
+    def __init__(self) -> None:
+        self.file: IO[bytes] = io.BytesIO()
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._is_in_memory = True
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    def text(self) -> str:
+        self.file.seek(0)
+        return self.file.read().decode("utf-8", "replace")
+
+    def write(self, chunk: bytes) -> None:
+        self._hash.update(chunk)
+        self._size += len(chunk)
+        metrics.ARCHIVE_BYTES.inc(len(chunk))
+        if self._is_in_memory and self._size > SMALL_BYTES:
+            self._move_to_disk()
+        try:
+            self.file.write(chunk)
+        except OSError as error:
+            raise ArchiveFileError(f"there is no room for it: {error}") from error
+
+    def _move_to_disk(self) -> None:
+        try:
+            on_disk = tempfile.TemporaryFile()  # noqa: SIM115
+        except OSError as error:
+            if self._size > _MOST_BYTES_IN_MEMORY:
+                what = f"it is large, and there is no temporary folder: {error}"
+                raise ArchiveFileError(what) from error
+            return
+        assert isinstance(self.file, io.BytesIO)  # noqa: S101
+        on_disk.write(self.file.getbuffer())
+        self.file, self._is_in_memory = on_disk, False
+
+
+async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> _Body | Large:
+    body = _Body()
+    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+        body.write(chunk)
+        if body.size > most_bytes:
+            body.file.close()
+            return Large(body.size)
+    return body
+
+
+@asynccontextmanager
+async def binance_archive(base_url: str, patience_s: float) -> AsyncIterator[Archive]:
+    """The archive at ``base_url``; honours the proxy variables of the environment."""
+    session = aiohttp.ClientSession(
+        base_url=base_url.rstrip("/") + "/",
+        trust_env=True,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_READ_S),
+        # As it lies there: what is hashed is what is read.
+        headers={"User-Agent": "loadertask-worker", "Accept-Encoding": "identity"},
+        auto_decompress=False,
+    )
+    async with session:
+        yield Archive(session, patience_s)

@@ -1,0 +1,103 @@
+"""Closed candles of one symbol and interval: over REST page by page, or from files."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from loadertask_contract.intervals import Interval, count_opens, next_open, open_at_or_after
+from loadertask_worker.binance.archive_rows import CandleReader
+from loadertask_worker.binance.klines import KlineParser
+from loadertask_worker.binance.rest import KLINES_WEIGHT, BinanceRest
+from loadertask_worker.errors import BannedError
+from loadertask_worker.kafka.records import Page
+from loadertask_worker.seams import Rows, Seam
+from loadertask_worker.windows import (
+    OPENS_PER_WINDOW,
+    CandlePlan,
+    Window,
+    check_page,
+    page_windows,
+    rest_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+
+# Enough to hide the way to the venue and back; each page in flight costs about half a megabyte.
+_MOST_PAGES_IN_FLIGHT = 8
+_OPENS_WALKED_BLINDLY = 8 * OPENS_PER_WINDOW
+
+
+class CandleSource:
+    """See ``history.Source``; the position of a candle is its open time (epoch ms)."""
+
+    def __init__(self, venue: BinanceRest, symbol: str, interval: Interval) -> None:
+        self._venue, self._symbol, self._interval = venue, symbol, interval
+        self._parser = KlineParser(symbol, interval)
+        self.reader = CandleReader(symbol, interval)
+        self.pages_in_flight = venue.limiter.requests_in_flight(
+            KLINES_WEIGHT, _MOST_PAGES_IN_FLIGHT
+        )
+        self.seam = self._seam_at(0)
+
+    async def begin_at(self, start_ms: int, end_ms: int) -> int:
+        """Begin with the first candle there is in [start_ms, end_ms); returns where that is.
+
+        Asked for only where the range is long enough to begin years before the symbol did.
+        """
+        first_ms = start_ms
+        if count_opens(self._interval, start_ms, end_ms) > _OPENS_WALKED_BLINDLY:
+            with suppress(BannedError):  # the archive may go on without
+                first_ms = await self._first_open(Window(start_ms, end_ms))
+        self.go_on_at(first_ms)
+        return first_ms
+
+    def go_on_at(self, position: int) -> None:
+        """Begin with the first candle from a moment on."""
+        self.seam = self._seam_at(position)
+
+    async def _first_open(self, window: Window) -> int:
+        page = await self._venue.klines(self._symbol, self._interval, window, self._parser)
+        check_page(window, page.opens)
+        return page.opens[0] if page.opens else window.end_ms
+
+    def _seam_at(self, position: int) -> Seam:
+        due_ms = self.due_at(position)
+        # Months differ in length, and have no files: their step is never looked at.
+        return Seam(position, due_ms, next_open(self._interval, due_ms) - due_ms)
+
+    async def position_at(self, time_ms: int) -> int:
+        """Candles stand where they open."""
+        return time_ms
+
+    def due_at(self, position: int) -> int:
+        """The first open of the grid."""
+        return open_at_or_after(self._interval, position)
+
+    def rest_pages(self, start: int, end: int) -> Iterator[Coroutine[None, None, Page]]:
+        """A page for each window."""
+        for window in page_windows(CandlePlan(self._interval, start, end)):
+            yield self._page(window)
+
+    def page(self, rows: Rows, end_ms: int) -> Page:
+        """Rows of a file; the last one is whole, so that data until its close is there."""
+        through_ms = min(max(self.seam.due, self.seam.floor), end_ms)
+        return Page(rows.records, rows.positions, rows.times_ms, self.seam.floor, through_ms)
+
+    def end_page(self, end_ms: int) -> Page:
+        """No rows."""
+        return Page([], [], [], end_ms, end_ms)
+
+    async def _page(self, window: Window) -> Page:
+        """A whole window: one request, and more only where the first came back full."""
+        records: list[bytes] = []
+        times_ms: list[int] = []
+        rest: Window | None = window
+        while rest:
+            page = await self._venue.klines(self._symbol, self._interval, rest, self._parser)
+            check_page(rest, page.opens)
+            records += page.records
+            times_ms += page.opens
+            rest = rest_of(rest, page.opens)
+        return Page(records, times_ms, times_ms, window.end_ms, window.end_ms)

@@ -1,0 +1,228 @@
+"""The past in order: the archive's files where there are any, REST where there are none.
+
+Files are fetched ahead and published in order. Whatever a file lacks is seen at the next row, and
+REST is asked for it; a file that cannot be used is replaced by REST and told. Nothing here knows
+whether it loads candles or trades: that is the source's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing, suppress
+from typing import IO, TYPE_CHECKING, Protocol, TypeVar
+
+from loadertask_worker import metrics
+from loadertask_worker.binance.archive import Archive, Large
+from loadertask_worker.binance.archive_rows import ArchiveFileError, RowReader, pieces
+from loadertask_worker.errors import SinkError, SourceError
+from loadertask_worker.ordered import in_order, until_stop
+from loadertask_worker.seams import Hole, OutOfOrderError, Rows, Seam
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable
+
+    from loadertask_worker.history_plan import Segment
+    from loadertask_worker.kafka.records import Page, RecordPublisher
+    from loadertask_worker.tasks import Reporter
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# Enough to hide the way to the archive; each may hold archive.SMALL_BYTES.
+_FILES_AHEAD = 8
+
+_Fetched = IO[bytes] | Large | ArchiveFileError | None
+
+
+class Source(Protocol):
+    """What is loaded: how REST gives it, and what a page of it is."""
+
+    @property
+    def pages_in_flight(self) -> int:
+        """How many pages of REST are asked for at once."""
+
+    @property
+    def reader(self) -> RowReader:
+        """Reads the lines of its files."""
+
+    @property
+    def seam(self) -> Seam:
+        """Where it has got to."""
+
+    async def position_at(self, time_ms: int) -> int:
+        """The position of the first row at or after a moment."""
+
+    def due_at(self, position: int) -> int:
+        """The highest position of the first row from ``position`` on that leaves no hole."""
+
+    def rest_pages(self, start: int, end: int) -> Iterable[Coroutine[None, None, Page]]:
+        """Everything that REST has at positions in [start, end)."""
+
+    def page(self, rows: Rows, end_ms: int) -> Page:
+        """Rows of a file that the seam has just passed, from before ``end_ms``."""
+
+    def end_page(self, end_ms: int) -> Page:
+        """No rows: everything from before ``end_ms`` was published."""
+
+
+async def publish_all(pages: AsyncGenerator[Page, None], publisher: RecordPublisher) -> None:
+    """Publish pages, and flush: at the end, and before an error of the source goes on.
+
+    The last event tells what is in the topic, so what was taken goes there first.
+    """
+    try:
+        async with aclosing(pages):
+            async for page in pages:
+                await publisher.publish(page)
+    except SourceError:
+        with suppress(SinkError):
+            await publisher.flush()
+        raise
+    await publisher.flush()
+
+
+class _StoppedError(Exception):
+    """The stop came first."""
+
+
+class History:
+    """One load of one source's past. ``is_done`` once everything was given."""
+
+    def __init__(
+        self, source: Source, archive: Archive | None, stop: asyncio.Event, reporter: Reporter
+    ) -> None:
+        self._source, self._seam, self._archive = source, source.seam, archive
+        self._stop, self._reporter = stop, reporter
+        self._reached_ms = 0
+        self.is_done = False
+
+    async def pages(self, segments: Iterable[Segment], end_ms: int) -> AsyncGenerator[Page, None]:
+        """Everything in ``segments``, which end at ``end_ms``; less where the stop comes first.
+
+        Raises:
+            SourceError: REST does not give what is needed of it.
+
+        """
+        fetched = in_order(map(self._ahead, segments), _FILES_AHEAD, self._stop)
+        try:
+            async with aclosing(fetched):
+                async for segment, file in fetched:
+                    async for page in self._segment(segment, file):
+                        yield page
+            self._end_if_stopped()
+            async for page in self._rest_until(end_ms):
+                yield page
+        except _StoppedError:
+            return
+        yield self._source.end_page(end_ms)
+        self.is_done = True
+
+    async def _ahead(self, segment: Segment) -> tuple[Segment, _Fetched]:
+        return segment, await self._fetched(segment, small_only=True)
+
+    async def _fetched(self, segment: Segment, *, small_only: bool) -> _Fetched:
+        if self._archive is None or segment.file is None:
+            return None
+        try:
+            return await self._archive.fetch(segment.file, small_only=small_only)
+        except ArchiveFileError as error:
+            return error
+
+    async def _segment(self, segment: Segment, fetched: _Fetched) -> AsyncIterator[Page]:
+        if isinstance(fetched, Large):
+            fetched = await self._unless_stopped(self._fetched(segment, small_only=False))
+        try:
+            if isinstance(fetched, ArchiveFileError):
+                raise fetched
+            if fetched is not None and not isinstance(fetched, Large):
+                with fetched as file:
+                    async for page in self._file(segment, file):
+                        yield page
+                metrics.ARCHIVE_FILES.labels("loaded").inc()
+                return
+        except (ArchiveFileError, OutOfOrderError) as error:
+            metrics.ARCHIVE_FILES.labels("replaced").inc()
+            self._reporter.tell(f"The archive's file {segment.stem} is replaced by REST: {error}")
+        async for page in self._rest_until(segment.end_ms):
+            yield page
+
+    async def _file(self, segment: Segment, file: IO[bytes]) -> AsyncIterator[Page]:
+        """The file's rows that are wanted; what it lacks before and between them, by REST."""
+        is_begun = False
+        for lines in pieces(file, segment.stem):
+            rows = self._source.reader.rows(lines)
+            if not is_begun:
+                rows = self._wanted(rows, segment.start_ms)
+                is_begun = len(rows) > 0
+            is_over = len(rows) > 0 and rows.times_ms[-1] >= segment.end_ms
+            if is_over:
+                rows = rows.part(0, _first(rows.times_ms, segment.end_ms))
+            for piece in self._seam.fit(rows):
+                if isinstance(piece, Hole):
+                    async for page in self._hole(piece):
+                        yield page
+                else:
+                    metrics.RECORDS_READ.labels("archive").inc(len(piece))
+                    if len(published := piece.published()):
+                        yield self._source.page(published, segment.end_ms)
+            if is_over:
+                return
+            # The piece was taken apart at one go: others have waited.
+            await asyncio.sleep(0)
+            self._end_if_stopped()
+
+    def _wanted(self, rows: Rows, start_ms: int) -> Rows:
+        """Without the first rows of a file, as long as they are from before where we are."""
+        skipped = _first(rows.times_ms, start_ms)
+        lowest = self._seam.lowest
+        while skipped < len(rows) and rows.positions[skipped] < lowest:
+            skipped += 1
+        return rows.part(skipped, len(rows))
+
+    async def _hole(self, hole: Hole) -> AsyncIterator[Page]:
+        """What REST has where a file has nothing: often nothing either, the venue was down."""
+        found = 0
+        async for page in self._rest(hole.start, hole.end):
+            found += len(page.records)
+            yield page
+        if found:
+            self._reporter.tell(f"{found} records that the archive lacks are taken from REST")
+
+    async def _rest_until(self, end_ms: int) -> AsyncIterator[Page]:
+        if end_ms <= self._reached_ms:
+            return
+        end = await self._unless_stopped(self._source.position_at(end_ms))
+        due = self._source.due_at(end)
+        if self._seam.due < due:
+            async for page in self._rest(self._seam.floor, end):
+                yield page
+        self._seam.reach(end, due)
+        self._reached_ms = end_ms
+
+    async def _rest(self, start: int, end: int) -> AsyncIterator[Page]:
+        source = self._source
+        found = in_order(source.rest_pages(start, end), source.pages_in_flight, self._stop)
+        async with aclosing(found):
+            async for page in found:
+                metrics.RECORDS_READ.labels("rest").inc(len(page.records))
+                if page.records:
+                    yield page
+        self._end_if_stopped()
+
+    def _end_if_stopped(self) -> None:
+        if self._stop.is_set():
+            raise _StoppedError
+
+    async def _unless_stopped(self, coroutine: Coroutine[None, None, T]) -> T:
+        async def boxed() -> tuple[T]:
+            return (await coroutine,)
+
+        if (box := await until_stop(boxed(), self._stop)) is None:
+            raise _StoppedError
+        return box[0]
+
+
+def _first(times_ms: list[int], time_ms: int) -> int:
+    """The index of the first row at or after a moment, or the number of rows."""
+    return next((i for i, each in enumerate(times_ms) if each >= time_ms), len(times_ms))
