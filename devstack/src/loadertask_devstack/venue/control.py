@@ -9,16 +9,19 @@ Not part of the venue: no limits, no weights, never in the audit. Bodies and ans
     GET    /_replay/audit           totals, weight per minute, every request with its parameters
     DELETE /_replay/audit           forget them
     DELETE /_replay/limits          forget used weights and bans
-    PUT    /_replay/clock           {"skew_ms": 1500}: step the venue's clock
+    PUT    /_replay/clock           {"skew_ms": 1500} or {"now_ms": ...}, and {"rate": 60}
+    PUT    /_replay/rest_lag        {"lag_ms": 1500}: let REST know later than the streams
+    PUT    /_replay/retention       {"days": 90}: REST knows no older trades; null for all
+    PUT    /_replay/cancelled       {"BTCUSDT": [5, 6]}: ids of cancelled aggregate trades
     PUT    /_replay/outages         [{"start_ms": ..., "end_ms": ...}]: more holes, synthetic only
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from loadertask_devstack.venue.faults import FaultRule
 from loadertask_devstack.venue.outages import Outage
@@ -29,10 +32,30 @@ PREFIX = "/_replay/"
 
 
 class ClockStep(BaseModel):
-    """How far the venue's clock is ahead of this machine's, in milliseconds."""
+    """How far the venue's clock is to be ahead of this machine's, or its time, and its rate.
+
+    At another rate than 1 it runs on from there, so many milliseconds for each of this machine's;
+    at 0 it stands still.
+    """
 
     model_config = ConfigDict(extra="forbid")
-    skew_ms: int
+    skew_ms: int | None = None
+    now_ms: int | None = None
+    rate: float = Field(default=1, ge=0, le=100_000)
+
+
+class RestLag(BaseModel):
+    """How far what REST knows lies behind the streams, in milliseconds."""
+
+    model_config = ConfigDict(extra="forbid")
+    lag_ms: int = Field(ge=0)
+
+
+class Retention(BaseModel):
+    """How many days of trades REST knows, all if None."""
+
+    model_config = ConfigDict(extra="forbid")
+    days: int | None = Field(ge=1)
 
 
 class OutageWindow(BaseModel):
@@ -45,7 +68,10 @@ class OutageWindow(BaseModel):
 
 _RULES = TypeAdapter(list[FaultRule])
 _WINDOWS = TypeAdapter(list[OutageWindow])
+_RETENTION = TypeAdapter(Retention)
+_CANCELLED = TypeAdapter(dict[str, list[Annotated[int, Field(ge=1)]]])
 _CLOCK = TypeAdapter(ClockStep)
+_LAG = TypeAdapter(RestLag)
 
 
 def routes() -> list[web.RouteDef]:
@@ -59,7 +85,10 @@ def routes() -> list[web.RouteDef]:
         web.delete(f"{PREFIX}audit", _clear_audit),
         web.delete(f"{PREFIX}limits", _forgive),
         web.put(f"{PREFIX}clock", _set_clock),
+        web.put(f"{PREFIX}rest_lag", _set_rest_lag),
         web.put(f"{PREFIX}outages", _set_outages),
+        web.put(f"{PREFIX}retention", _set_retention),
+        web.put(f"{PREFIX}cancelled", _set_cancelled),
     ]
 
 
@@ -77,7 +106,7 @@ async def _overview(request: web.Request) -> web.Response:
 
 
 async def _add_faults(request: web.Request) -> web.Response:
-    _state(request).faults.add(await _read(request, _RULES))
+    _state(request).faults.add(await read_body(request, _RULES))
     return await _faults(request)
 
 
@@ -105,18 +134,38 @@ async def _forgive(request: web.Request) -> web.Response:
 
 
 async def _set_clock(request: web.Request) -> web.Response:
-    step: ClockStep = await _read(request, _CLOCK)
-    _state(request).clock.skew_ms = step.skew_ms
-    return web.json_response({"skew_ms": step.skew_ms})
+    step: ClockStep = await read_body(request, _CLOCK)
+    clock = _state(request).clock
+    clock.step(skew_ms=step.skew_ms, now_ms=step.now_ms, rate=step.rate)
+    return web.json_response({"skew_ms": clock.skew_ms, "now_ms": clock(), "rate": clock.rate})
+
+
+async def _set_rest_lag(request: web.Request) -> web.Response:
+    lag: RestLag = await read_body(request, _LAG)
+    _state(request).rest_lag_ms = lag.lag_ms
+    return web.json_response({"lag_ms": lag.lag_ms})
 
 
 async def _set_outages(request: web.Request) -> web.Response:
-    windows: list[OutageWindow] = await _read(request, _WINDOWS)
+    windows: list[OutageWindow] = await read_body(request, _WINDOWS)
     _state(request).set_extra_outages(Outage(w.start_ms, w.end_ms) for w in windows)
     return web.json_response([window.model_dump() for window in windows])
 
 
-async def _read(request: web.Request, shape: TypeAdapter[Any]) -> Any:
+async def _set_retention(request: web.Request) -> web.Response:
+    retention: Retention = await read_body(request, _RETENTION)
+    _state(request).retained_days = retention.days
+    return web.json_response(retention.model_dump())
+
+
+async def _set_cancelled(request: web.Request) -> web.Response:
+    ids: dict[str, list[int]] = await read_body(request, _CANCELLED)
+    _state(request).cancel_aggregates(ids)
+    return web.json_response(ids)
+
+
+async def read_body(request: web.Request, shape: TypeAdapter[Any]) -> Any:
+    """The JSON body in this shape; an answer with the place of the mistake otherwise."""
     try:
         return shape.validate_json(await request.read())
     except ValidationError as error:

@@ -74,6 +74,11 @@ def invalid_symbol_status() -> VenueError:
     return VenueError(-1122, "Invalid symbolStatus.")
 
 
+def other_symbol_status() -> VenueError:
+    """The symbol has another status than the one that was asked for."""
+    return VenueError(-1220, "The symbol's status does not match the requested symbolStatus.")
+
+
 def bad_combination() -> VenueError:
     """Optional parameters that exclude each other."""
     return VenueError(-1128, "Combination of optional parameters invalid.")

@@ -66,13 +66,26 @@ async def damage(request: web.Request, response: web.Response, fault: Fault) -> 
     return broken
 
 
+async def before_handshake(request: web.Request, fault: Fault) -> None:
+    """Delay a WebSocket handshake, or break the connection instead of it."""
+    if fault.kind is FaultKind.SLOW:
+        await asyncio.sleep(_delay_s(fault))
+    elif fault.kind in {FaultKind.TRUNCATE, FaultKind.RESET}:
+        _cut(request, with_reset=fault.kind is FaultKind.RESET)
+
+
+def reset_on_close(transport: asyncio.BaseTransport) -> None:
+    """Let the end of this connection be a TCP reset."""
+    plug = transport.get_extra_info("socket")
+    plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+
 def _cut(request: web.Request, *, with_reset: bool) -> None:
     transport = request.transport
     if transport is None:
         return
     if with_reset:
-        plug = transport.get_extra_info("socket")
-        plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        reset_on_close(transport)
         transport.abort()
     else:
         transport.close()

@@ -12,8 +12,9 @@ from loadertask_devstack.venue.audit import AuditedRequest
 from loadertask_devstack.venue.control import PREFIX
 from loadertask_devstack.venue.errors import VenueError
 from loadertask_devstack.venue.faults import Fault
-from loadertask_devstack.venue.limits import OTHER_WEIGHT, WEIGHTS, Verdict
+from loadertask_devstack.venue.limits import Verdict, weight_of
 from loadertask_devstack.venue.rest import ROWS, SOURCE_HEADER, STATE
+from loadertask_devstack.venue.streams.handshake import is_stream_path
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _COMMON_HEADERS = {
@@ -26,11 +27,11 @@ _COMMON_HEADERS = {
 
 @web.middleware
 async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Serve a request as the venue would; the control interface passes untouched."""
-    if request.path.startswith(PREFIX):
+    """Serve a request as the venue would; the control interface and the streams pass untouched."""
+    if request.path.startswith(PREFIX) or is_stream_path(request.path):
         return await handler(request)
     state = request.app[STATE]
-    verdict = state.charge(request.remote or "", WEIGHTS.get(request.path, OTHER_WEIGHT))
+    verdict = state.charge(request.remote or "", weight_of(request.path, request.query))
     fault = None
     if verdict.status == 200:
         fault = state.faults.choose(request.path, dict(request.query))
@@ -78,7 +79,7 @@ def _audited(
         path=request.path,
         params=dict(request.query),
         status=response.status,
-        weight=WEIGHTS.get(request.path, OTHER_WEIGHT),
+        weight=weight_of(request.path, request.query),
         used_weight=verdict.used_weight,
         rows=request.get(ROWS, 0),
         source=response.headers.get(SOURCE_HEADER, ""),

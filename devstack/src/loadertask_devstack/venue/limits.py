@@ -6,13 +6,25 @@ too. How the venue lengthens bans is not documented: here they double from 2 min
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 _MINUTE_MS = 60_000
 _FIVE_MINUTES_MS = 5 * _MINUTE_MS
 
-WEIGHTS = {"/api/v3/ping": 1, "/api/v3/time": 1, "/api/v3/exchangeInfo": 20, "/api/v3/klines": 2}
+WEIGHTS = {
+    "/api/v3/ping": 1,
+    "/api/v3/time": 1,
+    "/api/v3/exchangeInfo": 20,
+    "/api/v3/klines": 2,
+    "/api/v3/aggTrades": 4,
+    "/api/v3/trades": 25,
+    "/api/v3/historicalTrades": 25,
+}
 OTHER_WEIGHT = 1
+DEPTH_PATH = "/api/v3/depth"
+_DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50))
+_LARGEST_DEPTH_WEIGHT = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,15 @@ class Verdict:
     used_weight: int
     retry_after_s: int = 0
     message: str = ""
+
+
+def weight_of(path: str, params: Mapping[str, str]) -> int:
+    """What a request costs; that of the order book by the levels it asks for."""
+    if path != DEPTH_PATH:
+        return WEIGHTS.get(path, OTHER_WEIGHT)
+    text = params.get("limit", "100")
+    limit = int(text) if text.isdecimal() else 0
+    return next((w for most, w in _DEPTH_WEIGHTS if limit <= most), _LARGEST_DEPTH_WEIGHT)
 
 
 def charge(ledger: Ledger, rules: LimitRules, now_ms: int, weight: int) -> tuple[Ledger, Verdict]:

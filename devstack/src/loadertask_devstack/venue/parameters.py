@@ -18,6 +18,7 @@ from loadertask_devstack.venue.pages import KlinesQuery
 from loadertask_devstack.venue.symbols import SYMBOLS, Symbol, SymbolStatus
 
 DEFAULT_LIMIT, MAX_LIMIT = 500, 1000
+DEFAULT_DEPTH, MAX_DEPTH = 100, 5000
 _EARLIEST_MS = moment_ms("2017-01-01")
 _MAX_AHEAD_MS = 10_000
 _FIRST_MICROSECONDS = 10**14  # told by magnitude: 13 digits are ms, 16 are µs
@@ -34,6 +35,14 @@ class ExchangeInfoQuery:
 
     symbols: Sequence[Symbol]
     with_permission_sets: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DepthQuery:
+    """Whose order book, and how many levels of each side."""
+
+    symbol: Symbol
+    limit: int
 
 
 def microseconds_asked(time_unit: str | None) -> bool:
@@ -82,17 +91,36 @@ def parse_klines(query: str, now_ms: int, *, microseconds: bool) -> KlinesQuery:
         if name not in values:
             raise errors.mandatory_missing(name)
     _check_symbol_characters("symbol", values["symbol"])
-    numbers = {name: _number(name, values) for name in ("startTime", "endTime", "limit")}
+    numbers = {name: number_of(name, values) for name in ("startTime", "endTime", "limit")}
     symbol, interval = _known_symbol(values["symbol"]), _interval(values["interval"])
     return KlinesQuery(
         symbol=symbol,
         interval=interval,
-        start_ms=_milliseconds(numbers["startTime"], now_ms, round_up=True),
-        end_ms=_milliseconds(numbers["endTime"], now_ms, round_up=False),
-        limit=_limit(numbers["limit"]),
+        start_ms=moment_of(numbers["startTime"], now_ms, round_up=True),
+        end_ms=moment_of(numbers["endTime"], now_ms, round_up=False),
+        limit=page_limit(numbers["limit"]),
         offset_ms=_shift_ms(interval, _offset_ms(values.get("timeZone", "0"))),
         microseconds=microseconds,
     )
+
+
+def parse_depth(query: str) -> DepthQuery:
+    """The query of ``depth``; raises VenueError as the venue would refuse it."""
+    values = parse_pairs(query, ("symbol", "limit", "symbolStatus"))
+    symbol, limit = symbol_in(values), number_of("limit", values)
+    if values.get("symbolStatus", symbol.status) != symbol.status:
+        raise errors.other_symbol_status()
+    if limit == 0:
+        raise errors.invalid_data("limit")
+    return DepthQuery(symbol, min(limit or DEFAULT_DEPTH, MAX_DEPTH))
+
+
+def symbol_in(values: Mapping[str, str]) -> Symbol:
+    """The mandatory symbol; raises VenueError -1100, -1102, -1121."""
+    if "symbol" not in values:
+        raise errors.mandatory_missing("symbol")
+    _check_symbol_characters("symbol", values["symbol"])
+    return _known_symbol(values["symbol"])
 
 
 def parse_exchange_info(query: str) -> ExchangeInfoQuery:
@@ -170,7 +198,8 @@ def _interval(text: str) -> Interval:
         raise errors.invalid_interval() from None
 
 
-def _number(name: str, values: Mapping[str, str]) -> int | None:
+def number_of(name: str, values: Mapping[str, str]) -> int | None:
+    """A whole number, None where it was not sent; raises VenueError -1100."""
     text = values.get(name)
     if text is None:
         return None
@@ -179,7 +208,8 @@ def _number(name: str, values: Mapping[str, str]) -> int | None:
     return int(text)
 
 
-def _milliseconds(time: int | None, now_ms: int, *, round_up: bool) -> int | None:
+def moment_of(time: int | None, now_ms: int, *, round_up: bool) -> int | None:
+    """A time in milliseconds, moved into the range that the venue accepts."""
     if time is None:
         return None
     if time >= _FIRST_MICROSECONDS:
@@ -188,7 +218,8 @@ def _milliseconds(time: int | None, now_ms: int, *, round_up: bool) -> int | Non
     return min(max(time, _EARLIEST_MS), now_ms + _MAX_AHEAD_MS)
 
 
-def _limit(limit: int | None) -> int:
+def page_limit(limit: int | None) -> int:
+    """How many rows to answer; raises VenueError -1130 for none at all."""
     if limit is None:
         return DEFAULT_LIMIT
     if limit == 0:

@@ -63,7 +63,7 @@ async def _klines(request: web.Request) -> web.Response:
     query = parse_klines(
         request.rel_url.raw_query_string, now_ms, microseconds=_microseconds(request)
     )
-    page = state.pages.page(query, now_ms)
+    page = state.pages.page(query, state.rest_clock())
     request[ROWS] = page.rows
     response = answers.json_text(page.text)
     response.headers[SOURCE_HEADER] = page.source.label

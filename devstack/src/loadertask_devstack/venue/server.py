@@ -1,7 +1,4 @@
-"""Puts the replay together and runs it: in this process for tests, or until a signal as a daemon.
-
-Later interfaces (archive, WebSocket) add their routes here.
-"""
+"""Puts the replay together; runs it in this process for tests, or until a signal as a daemon."""
 
 from __future__ import annotations
 
@@ -13,10 +10,12 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from loadertask_devstack.venue import control, rest
+from loadertask_devstack.venue import control, depth, rest, trades
 from loadertask_devstack.venue.guard import guard
 from loadertask_devstack.venue.rest import STATE
 from loadertask_devstack.venue.state import VenueSettings, VenueState, wall_clock_ms
+from loadertask_devstack.venue.streams import service as streams
+from loadertask_devstack.venue.streams.rules import StreamRules
 
 LOOPBACK = "127.0.0.1"
 _HOLDS_LOOPBACK = (LOOPBACK, "0.0.0.0")
@@ -31,12 +30,15 @@ class RunningVenue:
     state: VenueState
 
 
-def application(state: VenueState) -> web.Application:
-    """The web application of a replay."""
+def application(state: VenueState, rules: StreamRules | None = None) -> web.Application:
+    """The web application of a replay; ``rules`` are those of its streams."""
     app = web.Application(middlewares=[guard])
     app[STATE] = state
     app.add_routes(rest.routes())
+    app.add_routes(depth.routes())
+    app.add_routes(trades.routes())
     app.add_routes(control.routes())
+    streams.install(app, rules or StreamRules())
     return app
 
 
@@ -47,6 +49,7 @@ async def running_venue(
     host: str = "127.0.0.1",
     port: int = 0,
     clock_ms: Callable[[], int] = wall_clock_ms,
+    stream_rules: StreamRules | None = None,
 ) -> AsyncIterator[RunningVenue]:
     """A replay on a port of its own (0: any free one) for the time of the block.
 
@@ -59,7 +62,9 @@ async def running_venue(
     """
     state = VenueState(settings or VenueSettings(), clock_ms)
     runner = web.AppRunner(
-        application(state), access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT_S
+        application(state, stream_rules),
+        access_log=None,
+        shutdown_timeout=_SHUTDOWN_TIMEOUT_S,
     )
     await runner.setup()
     try:
