@@ -53,6 +53,9 @@ prepare: setup ## build and fetch what is kept between runs: the long part, once
 test: prepare ## all tests: unit, integration (real Kafka, real API server), e2e (real pods)
 	$(BIN)/pytest tests/unit tests/integration tests/e2e
 
+fuzz: setup ## look for inputs that break a decoder: SECONDS=60 for each, NAME=frame for one
+	$(BIN)/python -m tests.fuzz $(NAME)
+
 bench: prepare ## the figures of the README, measured here and printed as tables
 	$(BIN)/python tests/bench/bench_worker.py
 	$(BIN)/python tests/bench/bench_operator.py
@@ -64,4 +67,4 @@ locks: setup ## renew the hashed requirement files
 clean: down ## remove .venv and the caches of the tools in this checkout
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup try demo up down logs check unit prepare test bench locks clean
+.PHONY: help setup try demo up down logs check unit prepare test fuzz bench locks clean

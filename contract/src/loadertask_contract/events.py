@@ -7,6 +7,7 @@ message, each optional.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -47,6 +48,11 @@ class EventStatus(StrEnum):
 def _count(value: Any) -> Any:
     """Other programs omit the count or send null: nothing is known, so nothing is claimed."""
     return 0 if value is None else value
+
+
+def _finite(seconds: float | None) -> float | None:
+    """Infinity is no JSON, and no time: nothing is known."""
+    return seconds if seconds is not None and math.isfinite(seconds) else None
 
 
 def _sane(moment: datetime) -> datetime:
@@ -106,7 +112,7 @@ class QueueEvent(BaseModel):
         description="Who says it: `TELEMETRY_PRODUCER_ID`, of a shard with `-` and its index.",
         examples=["loader-producer__a1b2c3"],
     )
-    timestamp: float | None = Field(
+    timestamp: Annotated[float | None, AfterValidator(_finite)] = Field(
         default=None,
         description="The sender's clock, seconds since 1970. It orders nothing.",
         examples=[1722499200.25],
