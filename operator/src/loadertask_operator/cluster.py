@@ -182,7 +182,8 @@ class Cluster:
         if own:
             query["labelSelector"] = names.OWN_OBJECTS_SELECTOR
         answer = await self._request("GET", f"{path}?{urlencode(query)}", accept=_METADATA_ONLY)
-        found = [item["metadata"] for item in answer["items"]]
+        # A list of metadata that is empty has null for its items.
+        found = [item["metadata"] for item in answer["items"] or ()]
         versions = {one["uid"]: int(one["resourceVersion"]) for one in found}
         listed_at = int(answer["metadata"]["resourceVersion"])
         return Presence(namespace, listed_at, frozenset(versions), versions)

@@ -8,6 +8,19 @@ from loadertask_operator.cluster import Cluster
 from loadertask_operator.store import Presence
 
 
+async def test_an_empty_list_of_metadata_is_null_and_no_error():
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"metadata": {"resourceVersion": "42"}, "items": None})
+
+    application = web.Application()
+    application.router.add_get("/{path:.*}", answer)
+    async with TestServer(application) as server:
+        host = str(server.make_url("")).rstrip("/")
+        cluster = Cluster(client.ApiClient(client.Configuration(host=host)))
+        assert await cluster.present_pods(None) == Presence(None, 42, frozenset(), {})
+        await cluster.close()
+
+
 async def test_what_is_present_is_asked_for_by_metadata_out_of_the_servers_cache():
     asked: list[web.Request] = []
 
