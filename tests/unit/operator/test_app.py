@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable
 from typing import cast
 
 import pytest
@@ -11,6 +13,7 @@ from loadertask_operator.app import Operator
 from loadertask_operator.cluster import Cluster
 from loadertask_operator.configuration import read_configuration
 from loadertask_operator.errors import UnavailableError
+from loadertask_operator.leadership import Leadership
 
 CONFIGURATION = read_configuration({"KAFKA_BOOTSTRAP_SERVERS": "k:1"})
 
@@ -50,3 +53,33 @@ async def test_failing_is_no_reason_to_be_restarted(monkeypatch):
     with pytest.raises(UnavailableError):
         await operator._reconcile(KEY)
     assert operator._liveness() is None
+
+
+async def test_an_event_loop_that_stood_for_too_long_fails_the_liveness(monkeypatch):
+    monkeypatch.setattr("loadertask_operator.app._LOOP_LIMIT_S", 0.1)
+    monkeypatch.setattr("loadertask_operator.app._LOOP_INTERVAL_S", 0.01)
+    operator = make_operator(MemoryApi(make_task()))
+    feeling = asyncio.create_task(operator._feel_the_loop())
+    await asyncio.sleep(0.05)
+    assert operator._liveness() is None
+    time.sleep(0.2)  # noqa: ASYNC251 - this is what the probe is for
+    assert "the event loop has not gone round" in (operator._liveness() or "")
+    await asyncio.sleep(0.05)
+    assert operator._liveness() is None
+    feeling.cancel()
+    lag = operator._metrics.registry.get_sample_value("loadertask_loop_lag_seconds_sum")
+    assert lag is not None
+    assert lag >= 0.15
+
+
+async def test_a_standby_is_ready_and_a_starting_leader_is_not_until_it_knows_the_tasks():
+    operator = make_operator(MemoryApi(make_task()))
+    assert operator._readiness() == "the tasks are not listed yet"
+
+    class Lease:
+        async def acquire(self, beat: Callable[[], None]) -> None:
+            beat()
+            assert operator._readiness() is None
+
+    await operator._win(cast("Leadership", Lease()))
+    assert operator._readiness()

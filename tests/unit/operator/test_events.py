@@ -39,6 +39,7 @@ class Brokers:
         self.sessions = 0
         self.fetches = 0
         self.resets_by_itself = True
+        self.is_stuck = False
 
     def say(self, status: str, partition: int = 0) -> None:
         self.logs[partition].append(encode_event(make_event(status, "p")).value)
@@ -73,6 +74,8 @@ class Consumer:
 
     async def getmany(self, **_: Any) -> dict[TopicPartition, list[Any]]:
         self._brokers.fetches += 1
+        if self._brokers.is_stuck:
+            await asyncio.Event().wait()
         await asyncio.sleep(0.001)
         return {p: records for p in self._positions if (records := self._fetched(p))}
 
@@ -238,3 +241,24 @@ async def test_a_wrong_password_is_logged_as_what_it_is(brokers, monkeypatch, ca
         await until(lambda: True in reader.reachable)
     assert "broker:1: SaslAuthenticationFailed" in caplog.text
     assert "invalid credentials" in caplog.text
+
+
+async def test_a_reader_whose_client_never_answers_has_no_pulse_and_a_failing_one_has(brokers):
+    beats = 0
+
+    def beat() -> None:
+        nonlocal beats
+        beats += 1
+
+    reader = Reading()
+    task = asyncio.create_task(reader.consumer.run(beat))
+    await until(lambda: beats > 3)
+    brokers.start_failures = [KafkaConnectionError("away")] * 3
+    brokers.is_stuck = True
+    fetches = brokers.fetches
+    await until(lambda: brokers.fetches > fetches)
+    stopped_at = beats
+    await asyncio.sleep(0.05)
+    assert beats == stopped_at
+    task.cancel()
+    await asyncio.wait([task], timeout=5)
