@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
-    """The session's replay; its weight limit is out of the way of many tests in one minute."""
+    """The session's replay; its limits are out of the way of many tests in one minute."""
     directory = tmp_path_factory.mktemp("venue")
-    yield venue_replay.start(directory, weight_limit=1_000_000)
+    yield venue_replay.start(
+        directory,
+        weight_limit=1_000_000,
+        stream_rules={"connects_per_five_minutes": 1_000_000},
+    )
     venue_replay.stop(directory)

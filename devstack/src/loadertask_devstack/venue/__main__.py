@@ -13,6 +13,7 @@ from loadertask_devstack.venue.daemon import default_recordings
 from loadertask_devstack.venue.limits import LimitRules
 from loadertask_devstack.venue.server import serve
 from loadertask_devstack.venue.state import VenueSettings
+from loadertask_devstack.venue.streams.rules import StreamRules
 from loadertask_devstack.venue.synthetic import DEFAULT_SEED
 
 
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         compress=options.gzip,
     )
     try:
-        asyncio.run(serve(settings, options.host, options.port))
+        asyncio.run(serve(settings, options.host, options.port, options.stream_rules))
     except DevstackError as error:
         print(error, file=sys.stderr)
         return 1
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     rules = LimitRules()
     parser = argparse.ArgumentParser(
         prog="python -m loadertask_devstack.venue",
-        description="A strict replay of Binance's spot REST interface for market data.",
+        description="A strict replay of Binance's spot market data.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to bind [%(default)s]")
     parser.add_argument("--port", type=int, default=8080, help="0 for a free one [%(default)s]")
@@ -68,6 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--recordings", type=Path, default=default_recordings(os.environ),
         help="folder with archive/ and rest/ (DEVSTACK_RECORDINGS) [%(default)s]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--stream-rules", type=StreamRules.model_validate_json, default=StreamRules(),
+        metavar="JSON", help='limits and timing of the streams, as {"lifetime_s": 3}',
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the synthetic candles")
     parser.add_argument(

@@ -46,13 +46,15 @@ def start(
     weight_limit: int = 6000,
     recordings: Path | None = None,
     compress: bool = True,
+    stream_rules: Mapping[str, object] | None = None,
 ) -> Venue:
     """The replay of a stack's directory, started if it does not run yet with these settings.
 
-    ``compress`` off saves the time of gzip where a benchmark measures the client. Without ``port``
-    it keeps the port it runs on, or takes a free one; it always listens on loopback too, so one
-    that runs for pods serves a caller on this machine as it is. Raises DevstackError where it does
-    not come up, with the end of its log.
+    ``compress`` off saves the time of gzip where a benchmark measures the client; ``stream_rules``
+    are those of `StreamRules` that are not to be as usual. Without ``port`` it keeps the port it
+    runs on, or takes a free one; it always listens on loopback too, so one that runs for pods
+    serves a caller on this machine as it is. Raises DevstackError where it does not come up, with
+    the end of its log.
     """
     recordings = default_recordings(os.environ) if recordings is None else recordings
     wanted: dict[str, Any] = {
@@ -60,6 +62,7 @@ def start(
         "weight_limit": weight_limit,
         "recordings": str(recordings) if recordings else None,
         "gzip": compress,
+        "stream_rules": json.dumps(dict(stream_rules or {}), sort_keys=True),
     }
     running, settings = processes.find(directory, _NAME), _settings(directory)
     if running and _satisfies(settings, wanted, port):

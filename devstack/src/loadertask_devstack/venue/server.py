@@ -77,13 +77,15 @@ async def running_venue(
         await runner.cleanup()
 
 
-async def serve(settings: VenueSettings, host: str, port: int) -> None:
+async def serve(
+    settings: VenueSettings, host: str, port: int, stream_rules: StreamRules | None = None
+) -> None:
     """Run until SIGTERM or SIGINT; the first lines on standard output say what is served."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with running_venue(settings, host=host, port=port) as venue:
+    async with running_venue(settings, host=host, port=port, stream_rules=stream_rules) as venue:
         for recording in venue.state.recordings:
             print(f"recorded: {recording}")
         print(
