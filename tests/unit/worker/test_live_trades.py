@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadertask_worker.live.trades import TradeSequence
-from loadertask_worker.live.updates import LATE, SOURCE_REST, HoldBounds, Release, Span, TradeUpdate
+from loadertask_worker.live.updates import (
+    LATE,
+    SOURCE_REST,
+    HoldBounds,
+    Release,
+    Span,
+    TradeUpdate,
+    resume_of,
+)
 
 PATIENT = HoldBounds(longest_ms=10_000, most_records=1_000)
 
@@ -127,10 +135,14 @@ def test_over_the_bound_newer_trades_go_on_and_the_older_come_late() -> None:
     assert ids(went_on) == [8, 9]
     assert run.sequence.position == 6, "a load that ends now must fetch the hole again"
     assert {each.position for each in went_on} == {6}
+    assert {resume_of(each.headers) for each in went_on} == {6}
     late = run.answer()
 
     assert ids(late) == [6, 7]
-    assert {each.headers for each in late} == {(*SOURCE_REST, *LATE)}
+    assert [each.headers for each in late] == [
+        (*SOURCE_REST, *LATE),
+        (*SOURCE_REST, *LATE, ("resume", b"10")),
+    ]
     assert run.sequence.position == 10
     assert not run.sequence.owes
 
@@ -193,9 +205,22 @@ def test_every_trade_comes_out_once_whatever_happens_on_the_way(
 
     came_out = ids(run.released)
     assert sorted(came_out) == list(range(100, venue_id + 1))
-    in_order = [int(each.record) for each in run.released if each.headers != (*SOURCE_REST, *LATE)]
+    in_order = [int(each.record) for each in run.released if LATE[0] not in each.headers]
     assert in_order == sorted(in_order)
     assert run.sequence.position == venue_id + 1
+    assert_topic_resumable(run.released)
+
+
+def assert_topic_resumable(released: list[Release]) -> None:
+    """Whatever the topic ends with, its records say where to go on without a hole."""
+    out: set[int] = set()
+    goes_on_at = 0
+    for release in released:
+        trade_id = int(release.record)
+        out.add(trade_id)
+        goes_on_at = max(goes_on_at, resume_of(release.headers) or trade_id + 1)
+        assert set(range(100, goes_on_at)) <= out
+    assert goes_on_at == max(out) + 1
 
 
 def assert_resumable(run: Run) -> None:

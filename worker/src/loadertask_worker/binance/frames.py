@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from loadertask_contract.records import candle_template, trade_template
+from loadertask_worker.binance.cells import DECIMAL
+from loadertask_worker.binance.levels import check_levels
 from loadertask_worker.errors import ProtocolViolatedError, SourceUnavailableError
 from loadertask_worker.live.updates import BookUpdate, CandleUpdate, TradeUpdate
 
@@ -25,12 +27,11 @@ SHUTDOWN = b"serverShutdown"
 # The notice is some 50 bytes long in either shape; prices and ids cannot spell it.
 _LONGEST_SHUTDOWN_BYTES = 300
 
-_DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,38}+)(?:\.[0-9]{1,38}+)?+")
+_DECIMAL = re.compile(DECIMAL.decode())
 _MOST = 10**19
 _DATA_LABEL = re.compile(r'"data"\s*:\s*')
 # The venue's names of a kline's values in the order of CANDLE_FIELDS: close before high there.
 _KLINE_KEYS = ("t", "o", "h", "l", "c", "v", "T", "q", "n", "V", "Q")
-_LEVEL_LENGTH = 2
 _KLINE_INTEGERS = frozenset("tTn")
 
 
@@ -131,7 +132,7 @@ class FrameParser:
         first_id, last_id = _integer(event, "U"), _integer(event, "u")
         if last_id < first_id:
             raise ProtocolViolatedError(f"a depth frame from {first_id} to {last_id}")
-        _check_levels(event)
+        check_levels(event, "b", "a")
         return BookUpdate(_integer(event, "E"), first_id, last_id, payload)
 
     def _check_symbol(self, event: dict[str, Any]) -> None:
@@ -167,20 +168,6 @@ def _server_error(event: dict[str, Any]) -> str | None:
     if isinstance(error, dict) and "code" in error and "msg" in error:
         return f"{error['msg']} (code {error['code']})"[:300]
     return None
-
-
-def _check_levels(event: dict[str, Any]) -> None:
-    """Price and quantity of every level are published as they are: they must be numbers."""
-    for side in ("b", "a"):
-        levels = event.get(side)
-        if not isinstance(levels, list):
-            raise ProtocolViolatedError(f"a depth frame without {side}")
-        for level in levels:
-            if not isinstance(level, list) or len(level) != _LEVEL_LENGTH:
-                raise ProtocolViolatedError(f"{str(level)[:60]!r} is no level of an order book")
-            for value in level:
-                if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
-                    raise ProtocolViolatedError(f"{str(value)[:60]!r} is not a plain number")
 
 
 def _integer(event: dict[str, Any], key: str) -> int:

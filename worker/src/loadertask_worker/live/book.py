@@ -56,9 +56,9 @@ class BookSequence:
         return self._released_id or self._next_id
 
     @property
-    def newest(self) -> int:
+    def newest(self) -> tuple[int, ...]:
         """The last change known: a newer snapshot proves the stream silent."""
-        return self._newest_id
+        return (self._newest_id,) if self._newest_id else ()
 
     @property
     def held_bytes(self) -> int:

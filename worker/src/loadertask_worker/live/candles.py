@@ -7,6 +7,7 @@ proves that no candle exists between it and the one expected: an outage of the v
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loadertask_contract.intervals import next_open, open_at_or_before
@@ -19,6 +20,7 @@ from loadertask_worker.live.updates import (
     HoldBounds,
     Release,
     Span,
+    resume_header,
 )
 
 if TYPE_CHECKING:
@@ -78,9 +80,10 @@ class CandleSequence:
         return self.position or 0
 
     @property
-    def newest(self) -> tuple[int, int]:
+    def newest(self) -> tuple[int, ...]:
         """Open time and trades of the newest update: a row beyond it proves the stream silent."""
-        return self._latest[0], self._latest[2]
+        open_ms, _, trade_count = self._latest
+        return (open_ms, trade_count) if open_ms else ()
 
     @property
     def held_bytes(self) -> int:
@@ -184,11 +187,16 @@ class CandleSequence:
         end_ms = min(span.end, debt.end)
         if end_ms < debt.end:
             self._owed.insert(0, Span(end_ms, debt.end))
-        within = [row for row in rows if debt.start <= row[0] < end_ms]
-        return [
-            Release(record, open_ms, open_ms, (*CLOSED, *SOURCE_REST, *LATE))
-            for open_ms, record in within
+        headers = (*CLOSED, *SOURCE_REST, *LATE)
+        released = [
+            Release(record, open_ms, open_ms, headers)
+            for open_ms, record in rows
+            if debt.start <= open_ms < end_ms
         ]
+        if released:
+            resume = resume_header(self.through_ms)
+            released[-1] = replace(released[-1], headers=(*headers, resume))
+        return released
 
     def _is_repeated(self, update: CandleUpdate) -> bool:
         open_ms, event_ms, _ = self._latest
@@ -219,12 +227,16 @@ class CandleSequence:
             return (self._final(update.open_ms, update.record, ()),)
         if self._closed_only:
             return ()
-        position = self._owed[0].start if self._owed else update.open_ms
-        return (Release(update.record, position, update.open_ms, OPEN),)
+        return (self._placed(update.open_ms, update.record, OPEN),)
 
     def _final(self, open_ms: int, record: bytes, more: Headers) -> Release:
-        position = self._owed[0].start if self._owed else open_ms
-        return Release(record, position, open_ms, (*CLOSED, *more))
+        return self._placed(open_ms, record, (*CLOSED, *more))
+
+    def _placed(self, open_ms: int, record: bytes, headers: Headers) -> Release:
+        if not self._owed:
+            return Release(record, open_ms, open_ms, headers)
+        first_owed = self._owed[0].start
+        return Release(record, first_owed, open_ms, (*headers, resume_header(first_owed)))
 
     def _end(self, open_ms: int) -> int:
         """When the candle that contains ``open_ms`` ends: the next one's open time."""

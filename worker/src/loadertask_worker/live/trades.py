@@ -9,6 +9,7 @@ repeats what came after rather than lose what is owed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loadertask_worker.live.updates import (
@@ -18,6 +19,7 @@ from loadertask_worker.live.updates import (
     Release,
     Span,
     TradeUpdate,
+    resume_header,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class TradeSequence:
 
     def __init__(self, next_id: int | None, through_ms: int, bounds: HoldBounds) -> None:
         self._next_id = next_id
+        self._newest_id = None if next_id is None else next_id - 1
         self._bounds = bounds
         self._held: dict[int, TradeUpdate] = {}
         self._held_bytes = 0
@@ -49,10 +52,9 @@ class TradeSequence:
         return self._owed[0].start if self._owed else self._next_id
 
     @property
-    def newest(self) -> int | None:
-        """The id that a REST answer must exceed to prove the stream silent."""
-        newest_id = max(self._held) + 1 if self._held else self._next_id
-        return None if newest_id is None else newest_id - 1
+    def newest(self) -> tuple[int, ...]:
+        """The highest id known: a higher one in REST's answer proves the stream silent."""
+        return () if self._newest_id is None else (self._newest_id,)
 
     @property
     def held_bytes(self) -> int:
@@ -72,6 +74,7 @@ class TradeSequence:
         if update.trade_id < self._next_id or update.trade_id in self._held:
             self.repeated += 1
             return ()
+        self._newest_id = max(self._newest_id or 0, update.trade_id)
         if update.trade_id == self._next_id and not self._held:
             return (self._release(update, ()),)
         self._hold(update, now_ms)
@@ -141,18 +144,23 @@ class TradeSequence:
 
     def _release(self, update: TradeUpdate, headers: Headers) -> Release:
         self._next_id = update.trade_id + 1
+        self._newest_id = max(self._newest_id or 0, update.trade_id)
         self.through_ms = max(self.through_ms, update.time_ms)
-        position = self._owed[0].start if self._owed else update.trade_id
-        return Release(update.record, position, update.time_ms, headers)
+        if not self._owed:
+            return Release(update.record, update.trade_id, update.time_ms, headers)
+        first_owed = self._owed[0].start
+        return Release(
+            update.record, first_owed, update.time_ms, (*headers, resume_header(first_owed))
+        )
 
     def _pay(self, span: Span, updates: Sequence[TradeUpdate]) -> Sequence[Release]:
         """Late trades, and the debt less what is answered."""
         debt = self._owed[0]
         end = min(span.end, debt.end)
-        released = [
-            Release(update.record, update.trade_id, update.time_ms, (*SOURCE_REST, *LATE))
-            for update in updates
-            if debt.start <= update.trade_id < end
-        ]
         self._owed[:1] = [Span(end, debt.end)] if end < debt.end else []
+        late = [update for update in updates if debt.start <= update.trade_id < end]
+        headers = (*SOURCE_REST, *LATE)
+        released = [Release(each.record, each.trade_id, each.time_ms, headers) for each in late]
+        if released and self.position is not None:
+            released[-1] = replace(released[-1], headers=(*headers, resume_header(self.position)))
         return released

@@ -17,6 +17,23 @@ KIND_SNAPSHOT: Headers = (("kind", b"snapshot"),)
 KIND_GAP: Headers = (("kind", b"gap"),)
 
 
+RESUME = "resume"
+"""Header of a record after which a load does not go on with the next one: where it does."""
+
+
+def resume_header(position: int) -> tuple[str, bytes]:
+    """The header that says where a load goes on after this record."""
+    return (RESUME, b"%d" % position)
+
+
+def resume_of(headers: Headers) -> int | None:
+    """What ``resume_header`` said; None where it said nothing."""
+    for name, value in headers:
+        if name == RESUME and value and value.isdigit():
+            return int(value)
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class CandleUpdate:
     """One state of a candle; ``is_closed`` with its last. ``trade_count`` only grows."""

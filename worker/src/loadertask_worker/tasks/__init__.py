@@ -9,15 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from loadertask_contract.environment import WorkerEnvironment
-from loadertask_contract.parsing import Problem
 from loadertask_contract.task_types import TaskType
 from loadertask_worker.errors import ConfigurationError
 from loadertask_worker.tasks.api_candles import CandleTask
 from loadertask_worker.tasks.api_trades import TradeTask
+from loadertask_worker.tasks.ws_candles import LiveCandleTask
+from loadertask_worker.tasks.ws_orderbook import OrderBookTask
+from loadertask_worker.tasks.ws_trades import LiveTradeTask
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from loadertask_contract.messages import Headers
     from loadertask_worker.cursor import Cursor, Place
@@ -67,6 +69,9 @@ class Task(Protocol):
 TASKS: dict[TaskType, Callable[[WorkerEnvironment, int], Task]] = {
     TaskType.API_CANDLES: CandleTask,
     TaskType.API_TRADES: TradeTask,
+    TaskType.WS_CANDLES: LiveCandleTask,
+    TaskType.WS_ORDERBOOK: OrderBookTask,
+    TaskType.WS_TRADES: LiveTradeTask,
 }
 
 
@@ -74,16 +79,11 @@ def task_for(environment: WorkerEnvironment, now_ms: int) -> Task:
     """The task that an environment asks for.
 
     Raises:
-        ConfigurationError: with everything asked for that this version cannot do.
+        ConfigurationError: it cannot be done as asked.
 
     """
-    if problems := tuple(_not_in_this_version(environment)):
-        raise ConfigurationError(*problems)
-    return TASKS[environment.load_type.task_type](environment, now_ms)
-
-
-def _not_in_this_version(environment: WorkerEnvironment) -> Iterator[Problem]:
-    if environment.load_type.task_type not in TASKS:
-        known = ", ".join(TASKS)
-        message = f"{environment.load_type} cannot be loaded: this version loads {known} only"
-        yield Problem("TYPE", message)
+    task_type = environment.load_type.task_type
+    if task_type.is_live and environment.shard_count > 1:
+        message = f"{environment.load_type} follows one stream, which cannot be divided"
+        raise ConfigurationError.of("LOADER_SHARD_COUNT", message)
+    return TASKS[task_type](environment, now_ms)

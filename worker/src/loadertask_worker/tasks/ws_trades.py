@@ -1,0 +1,146 @@
+"""``ws_trades``: the trades of a symbol as they happen, aggregate or raw, without a hole."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from loadertask_contract.environment import Trades
+from loadertask_contract.records import TRADE_FIELDS, trade_template
+from loadertask_worker.binance.frames import FrameParser
+from loadertask_worker.binance.trade_pages import TradePages
+from loadertask_worker.cursor import Cursor, Place
+from loadertask_worker.errors import ProtocolViolatedError
+from loadertask_worker.lifecycle import LoadStarted
+from loadertask_worker.live.trades import TradeSequence
+from loadertask_worker.live.updates import HoldBounds, Span, TradeUpdate, resume_of
+from loadertask_worker.seams import CANCELLED
+from loadertask_worker.tasks.live_task import LiveTask
+from loadertask_worker.windows import ROWS_PER_REQUEST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from loadertask_contract.environment import WorkerEnvironment
+    from loadertask_contract.messages import Headers
+    from loadertask_worker.binance.rest import BinanceRest
+    from loadertask_worker.live.updates import Release
+    from loadertask_worker.seams import Rows
+    from loadertask_worker.tasks import Reporter
+    from loadertask_worker.tasks.live_source import Answer, LiveSource, Question
+
+_STREAMS = {Trades.AGGREGATE: "aggTrade", Trades.RAW: "trade"}
+# The database behind REST may lag the stream; ids further behind are those of another sequence.
+_LARGEST_LAG = 10_000
+
+
+# Nothing has happened by then, but the venue takes no times far ahead.
+_AHEAD_MS = 5_000
+
+
+class LiveTradeTask(LiveTask):
+    """The trades of one symbol."""
+
+    def __init__(self, environment: WorkerEnvironment, now_ms: int) -> None:
+        self._kind = environment.trades
+        stream = f"{environment.symbol.lower()}@{_STREAMS[self._kind]}"
+        super().__init__(environment, stream, FrameParser(environment.symbol))
+        self.load_name = f"ws_trades {environment.symbol} {self._kind}"
+        self._record = _record_pattern(environment.symbol)
+
+    def announce(self, cursor: Cursor | None) -> LoadStarted:
+        """See ``tasks.Task``."""
+        begins = f"going on at trade {cursor.position}" if cursor else "from the next trade on"
+        kind = "aggregate" if self._kind is Trades.AGGREGATE else "raw"
+        plan = f"Following {kind} trades of {self._symbol}, {begins}"
+        return LoadStarted(plan=plan, total=None, source="stream")
+
+    def place_of(self, value: bytes, headers: Headers) -> Place | None:
+        """See ``tasks.Task``."""
+        if (match := self._record.fullmatch(value)) is None:
+            return None
+        return Place(resume_of(headers) or int(match[1]) + 1, int(match[2]))
+
+    def source(self, venue: BinanceRest, cursor: Cursor | None, reporter: Reporter) -> LiveSource:
+        """The sequence of trades and the REST interface that fills its holes."""
+        pages = TradePages(venue, self._symbol, self._kind)
+        return LiveTrades(pages, cursor, reporter, lambda: int(venue.venue_time_s() * 1000))
+
+
+class LiveTrades:
+    """See ``live_source.LiveSource``."""
+
+    def __init__(
+        self,
+        pages: TradePages,
+        cursor: Cursor | None,
+        reporter: Reporter,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._pages, self._reporter, self._now_ms = pages, reporter, now_ms
+        next_id, through_ms = (cursor.position, cursor.through_ms) if cursor else (None, 0)
+        self.sequence = TradeSequence(next_id, through_ms, HoldBounds())
+        self._is_behind = cursor is not None
+
+    def behind(self, now_ms: int) -> Question | None:
+        """The next page, until one is not full."""
+        next_id = self.sequence.position
+        if not self._is_behind or next_id is None:
+            return None
+        return self._ask(Span(next_id, next_id + ROWS_PER_REQUEST))
+
+    def question(self, now_ms: int) -> Question | None:
+        """The trades of a hole."""
+        span = self.sequence.wanted(now_ms)
+        return self._ask(span) if span else None
+
+    async def newest_at_venue(self) -> tuple[int, ...]:
+        """The id of the newest trade."""
+        to_come = await self._pages.first_at(self._now_ms() + _AHEAD_MS)
+        return (to_come.trade_id - 1,) if to_come.trade_id else ()
+
+    def went_backwards(self, at_venue: tuple[int, ...]) -> None:
+        """Ids that begin anew are another sequence: what is behind them cannot be known."""
+        known = self.sequence.newest
+        if known and at_venue and at_venue[0] < known[0] - _LARGEST_LAG:
+            what = f"trade ids went backwards, from {known[0]} to {at_venue[0]}"
+            raise ProtocolViolatedError(what)
+
+    async def _ask(self, span: Span) -> Answer:
+        rows = await self._pages.from_id(span.start)
+        _check(span, rows)
+        self._is_behind = len(rows) >= ROWS_PER_REQUEST
+        return lambda now_ms: self._fill(span, rows, now_ms)
+
+    def _fill(self, span: Span, rows: Rows, now_ms: int) -> Sequence[Release]:
+        end = min(span.end, rows.positions[-1] + 1) if rows.positions else span.start
+        within = [
+            TradeUpdate(time_ms, trade_id, time_ms, record)
+            for trade_id, time_ms, record in zip(
+                rows.positions, rows.times_ms, rows.records, strict=True
+            )
+            if trade_id < end
+        ]
+        if missing := end - span.start - len(within):
+            span_text = f"of the trades {span.start} to {end - 1}"
+            self._reporter.tell(f"the venue has {missing} no more, {span_text}")
+        kept = [update for update in within if update.record != CANCELLED]
+        return self.sequence.fill(Span(span.start, end), kept, now_ms)
+
+
+def _check(span: Span, rows: Rows) -> None:
+    """Refuse an answer that is not what was asked for, before anything of it is published."""
+    before = span.start - 1
+    for trade_id in rows.positions:
+        if trade_id <= before:
+            raise ProtocolViolatedError(f"trade {trade_id} comes after trade {before}")
+        before = trade_id
+
+
+def _record_pattern(symbol: str) -> re.Pattern[bytes]:
+    """A whole record as ``trade_template`` spells it; its groups are the id and the time."""
+    text = re.escape(trade_template(symbol) % (("@",) * len(TRADE_FIELDS)))
+    values = {"trade_id": "([0-9]{1,19})", "timestamp": "([0-9]{1,19})"}
+    for field in TRADE_FIELDS:
+        text = text.replace("@", values.get(field, "[0-9.a-z]+"), 1)
+    return re.compile(text.encode())
