@@ -7,12 +7,14 @@ nearly all days have one of a few shapes), a minute's a sum over its day. Always
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import accumulate
+from operator import add
 from typing import NamedTuple
 
 from loadertask_contract.intervals import DAY_MS, MINUTE_MS, Interval
+from loadertask_devstack.venue.cancelled import CancelledIds
 from loadertask_devstack.venue.history import History
 from loadertask_devstack.venue.minute_trades import RelativeMinute, order_count, relative
 from loadertask_devstack.venue.tape_minutes import AggTrade, Counts, TapeMinute, Trade
@@ -35,8 +37,9 @@ class _Day(NamedTuple):
 class TradeTape:
     """The trades of one symbol; times in epoch milliseconds."""
 
-    def __init__(self, history: History, seed: int) -> None:
+    def __init__(self, history: History, seed: int, cancelled: Iterable[int] = ()) -> None:
         self._history = history
+        self._cancelled = CancelledIds(cancelled)
         self._seed = seed
         self._first_day = history.symbol.listed_ms // DAY_MS
         # Counts before each day from the listing on; grows by a pair per day.
@@ -50,7 +53,7 @@ class TradeTape:
     def agg_between(self, start_ms: int, end_ms: int) -> list[AggTrade]:
         """The aggregate trades in [start_ms, end_ms), ascending."""
         first, stop = self.before(start_ms), self.before(end_ms)
-        return list(self._aggregates(first.aggregates, stop.aggregates))
+        return list(self._shown(first.aggregates, stop.aggregates))
 
     def trades_from(self, first_id: int, limit: int, now_ms: int) -> list[Trade]:
         """At most ``limit`` trades from an id on, none after now."""
@@ -60,10 +63,21 @@ class TradeTape:
     def agg_from(self, first_id: int, limit: int, now_ms: int) -> list[AggTrade]:
         """At most ``limit`` aggregate trades from an id on, none after now."""
         stop_id = min(first_id + limit, self.before(now_ms + 1).aggregates)
-        return list(self._aggregates(first_id, stop_id))
+        return list(self._shown(first_id, stop_id))
 
     def before(self, time_ms: int) -> Counts:
         """How many trades and aggregates come before a moment: the ids of the next ones."""
+        counts = self._before(time_ms)
+        return counts._replace(aggregates=self._cancelled.shown_id(counts.aggregates))
+
+    def minutes(self, day: int) -> list[TapeMinute]:
+        """The minutes of a UTC day with their trades, as if it were over."""
+        if day < self._first_day:
+            return []
+        self._count_up_to(day)
+        return self._day(day).minutes
+
+    def _before(self, time_ms: int) -> Counts:
         number = time_ms // DAY_MS
         if number < self._first_day:
             return Counts(0, 0)
@@ -74,16 +88,26 @@ class TradeTape:
             place = number - self._first_day
             return Counts(self._trades_before[place], self._aggregates_before[place])
         minute = day.minutes[index]
-        inside = minute.before(time_ms)
-        return Counts(minute.first.trades + inside.trades,
-                      minute.first.aggregates + inside.aggregates)  # fmt: skip
+        return Counts(*map(add, minute.first, minute.before(time_ms)))
 
-    def minutes(self, day: int) -> list[TapeMinute]:
-        """The minutes of a UTC day with their trades, as if it were over."""
-        if day < self._first_day:
-            return []
-        self._count_up_to(day)
-        return self._day(day).minutes
+    def _shown(self, first_id: int, stop_id: int) -> Iterator[AggTrade]:
+        """Aggregates by the ids that clients see, cancelled ones among them."""
+        cancelled = self._cancelled
+        if not cancelled or stop_id <= first_id:
+            yield from self._aggregates(first_id, stop_id)
+            return
+        # One row earlier: a cancelled one has the time of the true one before it.
+        rows = self._aggregates(max(cancelled.tape_id(first_id) - 1, 0), cancelled.tape_id(stop_id))
+        id_, time_ms = -1, 0
+        for row in rows:
+            shown, time_ms = cancelled.row_id(row.id), row.time_ms
+            if shown >= first_id:
+                yield row._replace(id=shown)
+            id_ = shown + 1
+            while id_ in cancelled and id_ < stop_id:
+                if id_ >= first_id:
+                    yield AggTrade(id_, 0, 0, -1, -1, time_ms, row.is_buyer_maker)
+                id_ += 1
 
     def _trades(self, first_id: int, stop_id: int) -> Iterator[Trade]:
         place = bisect_right(self._trades_before, first_id) - 1
