@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -156,9 +157,16 @@ def parse_candle(value: bytes) -> Candle:
         ValueError: it is not a candle record.
 
     """
-    return Candle.model_validate(json.loads(value, parse_float=Decimal))
+    return Candle.model_validate(_numbers_kept(value))
 
 
 def parse_trade(value: bytes) -> Trade:
     """Read a trade record without losing a digit; raises as `parse_candle`."""
-    return Trade.model_validate(json.loads(value, parse_float=Decimal))
+    return Trade.model_validate(_numbers_kept(value))
+
+
+def _numbers_kept(value: bytes) -> Any:
+    try:
+        return json.loads(value, parse_float=Decimal)
+    except RecursionError as error:
+        raise ValueError("nested deeper than any record") from error
