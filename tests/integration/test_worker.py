@@ -12,14 +12,18 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 from tests.integration.worker_process import (
+    KLINES,
     Task,
     candle_task,
+    command,
     eventually,
+    publish,
     run_worker,
     running_worker,
+    slow_klines,
 )
 
-from loadertask_contract.commands import Command, ControlCommand, encode_command
+from loadertask_contract.commands import Command
 from loadertask_contract.events import EventStatus
 from loadertask_contract.time_range import parse_time_range
 from loadertask_devstack.kafka import Kafka, topics
@@ -31,7 +35,6 @@ from loadertask_devstack.venue.state import VenueSettings
 
 pytestmark = pytest.mark.integration
 
-KLINES = "/api/v3/klines"
 DAY = "2020-01-01:2020-01-02"
 # Long enough to be still loading when a test intervenes: half a year, 260 pages.
 LONG = "2021-01-01:2021-07-01"
@@ -48,27 +51,11 @@ def task(kafka: Kafka, venue: RunningVenue, unique: Callable[[str], str]) -> Tas
     return candle_task(kafka, venue.url, unique("wf-Bulk"), DAY)
 
 
-def publish(kafka: Kafka, topic: str, *values: bytes) -> None:
-    producer = Producer({"bootstrap.servers": kafka.plain, "message.max.bytes": 2_000_000})
-    for value in values:
-        producer.produce(topic, value)
-    assert producer.flush(10) == 0
-
-
-def command(word: Command, queue_id: str) -> bytes:
-    return encode_command(ControlCommand(word, queue_id)).value
-
-
 def break_klines(venue: RunningVenue, kind: FaultKind, **how: Any) -> None:
     times = how.pop("times", None)
     match = Match(path=KLINES, nth=how.pop("nth", 1))
     fault = Fault(kind=kind, **how)
     venue.state.faults.add([FaultRule(match=match, fault=fault, times=times)])
-
-
-def slow_klines(venue: RunningVenue) -> None:
-    """Give a test time to intervene."""
-    break_klines(venue, FaultKind.SLOW, delay_s=0.2)
 
 
 def recorded_day() -> list[bytes]:

@@ -7,13 +7,17 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
-from tests.integration.worker_process import Task, candle_task, running_worker
+from tests.integration.worker_process import (
+    TRANSACTIONAL,
+    Task,
+    candle_task,
+    running_worker,
+    slow_klines,
+)
 
-from loadertask_contract.commands import Command, ControlCommand, encode_command
+from loadertask_contract.commands import Command
 from loadertask_contract.events import EventStatus, parse_event
 from loadertask_devstack.kafka import Kafka, topics
-from loadertask_devstack.venue.faults import Fault, FaultKind, FaultRule, Match
 from loadertask_devstack.venue.server import RunningVenue, running_venue
 from loadertask_devstack.venue.state import VenueSettings
 
@@ -46,8 +50,7 @@ sys.meta_path.insert(0, Finder())
 @pytest.fixture
 async def venue() -> AsyncIterator[RunningVenue]:
     async with running_venue(VenueSettings()) as running:
-        slow = Fault(kind=FaultKind.SLOW, delay_s=0.2)
-        running.state.faults.add([FaultRule(match=Match(path="/api/v3/klines"), fault=slow)])
+        slow_klines(running)
         yield running
 
 
@@ -89,15 +92,15 @@ async def test_sigterm_cuts_the_wait_for_the_last_event_short(
     assert ended.exit_code == 0, ended.stderr
 
 
-async def test_a_stop_command_with_stalled_records_is_a_stop_and_no_error(task: Task) -> None:
-    async with running_worker(task.but(TIME_RANGE=LONG).variables) as worker:
+@pytest.mark.parametrize("user", ["loader", TRANSACTIONAL])
+async def test_a_stop_command_with_stalled_records_is_a_stop_and_no_error(
+    task: Task, user: str
+) -> None:
+    async with running_worker(task.as_user(user).but(TIME_RANGE=LONG).variables) as worker:
         await worker.has_loaded()
         topics.delete_topic(task.kafka.plain, task.variables["KAFKA_TOPIC"])
         begun_s = time.monotonic()
-        producer = Producer({"bootstrap.servers": task.kafka.plain})
-        command = ControlCommand(Command.STOP, task.queue_id)
-        producer.produce("queue-control", encode_command(command).value)
-        assert producer.flush(10) == 0
+        task.command(Command.STOP)
         ended = await worker.ended()
     assert ended.exit_code == 0, ended.stderr
     assert time.monotonic() - begun_s < 20

@@ -8,12 +8,18 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from tests.integration.worker_process import Task, candle_task, run_worker, running_worker
+from tests.integration.worker_process import (
+    TRANSACTIONAL,
+    Task,
+    candle_task,
+    run_worker,
+    running_worker,
+    slow_klines,
+)
 
 from loadertask_contract.events import EventStatus
 from loadertask_devstack.kafka import Kafka, access, broker, running_kafka, topics
 from loadertask_devstack.kafka.access import AccessRule
-from loadertask_devstack.venue.faults import Fault, FaultKind, FaultRule, Match
 from loadertask_devstack.venue.server import RunningVenue, running_venue
 from loadertask_devstack.venue.state import VenueSettings
 
@@ -26,8 +32,7 @@ LONG = "2021-01-01:2021-07-01"
 @pytest.fixture
 async def venue() -> AsyncIterator[RunningVenue]:
     async with running_venue(VenueSettings()) as running:
-        slow = Fault(kind=FaultKind.SLOW, delay_s=0.2)
-        running.state.faults.add([FaultRule(match=Match(path="/api/v3/klines"), fault=slow)])
+        slow_klines(running)
         yield running
 
 
@@ -80,11 +85,13 @@ async def test_records_above_the_limit_of_the_topic_fail_the_load(task: Task) ->
     assert await task.records() == []
 
 
+@pytest.mark.parametrize("user", ["loader", TRANSACTIONAL])
 async def test_a_broker_that_dies_and_returns_costs_time_and_nothing_else(
-    tmp_path: Path, venue: RunningVenue, unique: Callable[[str], str]
+    tmp_path: Path, venue: RunningVenue, unique: Callable[[str], str], user: str
 ) -> None:
     with running_kafka(tmp_path) as kafka:
-        task = candle_task(kafka, venue.url, unique("wf-Crash"), "2021-01-01:2021-02-01")
+        range_ = "2021-01-01:2021-02-01"
+        task = candle_task(kafka, venue.url, unique("wf-Crash"), range_).as_user(user)
         async with running_worker(task.variables) as worker:
             await worker.has_loaded()
             await asyncio.to_thread(broker.kill, tmp_path)
@@ -97,12 +104,15 @@ async def test_a_broker_that_dies_and_returns_costs_time_and_nothing_else(
         assert (await task.events())[-1].payload.records_written == len(values)
 
 
-@pytest.mark.parametrize("asked", ["nothing", "to terminate"])
+@pytest.mark.parametrize(
+    ("asked", "user"),
+    [("nothing", TRANSACTIONAL), ("to terminate", TRANSACTIONAL), ("to terminate", "loader")],
+)
 async def test_a_broker_that_stays_away_ends_the_worker_within_bounds(
-    tmp_path: Path, venue: RunningVenue, unique: Callable[[str], str], asked: str
+    tmp_path: Path, venue: RunningVenue, unique: Callable[[str], str], asked: str, user: str
 ) -> None:
     with running_kafka(tmp_path) as kafka:
-        task = candle_task(kafka, venue.url, unique("wf-Gone"), LONG)
+        task = candle_task(kafka, venue.url, unique("wf-Gone"), LONG).as_user(user)
         async with running_worker(task.but(LOADER_PATIENCE_SECONDS="4").variables) as worker:
             await worker.has_loaded()
             await asyncio.to_thread(broker.kill, tmp_path)

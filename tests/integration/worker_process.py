@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+import aiohttp
+from confluent_kafka import Producer
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -19,9 +21,15 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from loadertask_contract.commands import Command, ControlCommand, encode_command
 from loadertask_contract.events import Event, EventStatus, parse_event
+from loadertask_contract.intervals import Interval
+from loadertask_contract.records import CANDLE_FIELDS, candle_template
+from loadertask_contract.time_range import parse_time_range
 from loadertask_devstack.kafka import Kafka, topics
 from loadertask_devstack.kafka.topics import Record
+from loadertask_devstack.venue.faults import Fault, FaultKind, FaultRule, Match
+from loadertask_devstack.venue.server import RunningVenue
 
 EXIT_TIMEOUT_S = 60.0
 _POLL_S = 0.05
@@ -47,6 +55,11 @@ class WorkerProcess:
 
     def terminate(self) -> None:
         self._process.terminate()
+
+    async def kill(self) -> None:
+        """End it without a chance to say or commit anything."""
+        self._process.kill()
+        await self._process.wait()
 
     @property
     def pid(self) -> int:
@@ -119,6 +132,47 @@ async def set_topic(kafka: Kafka, topic: str, setting: str, value: int) -> None:
     await asyncio.to_thread(altered.result, 10)
 
 
+def publish(kafka: Kafka, topic: str, *values: bytes) -> None:
+    """Write messages as any other program could, without a key."""
+    producer = Producer({"bootstrap.servers": kafka.plain, "message.max.bytes": 2_000_000})
+    for value in values:
+        producer.produce(topic, value)
+    assert producer.flush(10) == 0
+
+
+def command(word: Command, queue_id: str) -> bytes:
+    """A message of queue-control."""
+    return encode_command(ControlCommand(word, queue_id)).value
+
+
+KLINES = "/api/v3/klines"
+
+
+def slow_klines(venue: RunningVenue) -> None:
+    """Give a test time to intervene."""
+    slow = Fault(kind=FaultKind.SLOW, delay_s=0.2)
+    venue.state.faults.add([FaultRule(match=Match(path=KLINES), fault=slow)])
+
+
+async def source_candles(venue: RunningVenue, time_range: str) -> list[bytes]:
+    """The one-minute candles of BTCUSDT as the venue has them, spelled by the contract."""
+    asked = parse_time_range(time_range)
+    template = candle_template("BTCUSDT", Interval.MINUTE_1)
+    params = {"symbol": "BTCUSDT", "interval": "1m", "limit": "1000"}
+    records: list[bytes] = []
+    start_ms = asked.start_ms
+    async with aiohttp.ClientSession(venue.url) as session:
+        while start_ms < asked.end_ms:
+            span = {"startTime": str(start_ms), "endTime": str(asked.end_ms - 1)}
+            async with session.get(KLINES, params=params | span) as response:
+                rows = await response.json()
+            if not rows:
+                break
+            records += [(template % tuple(row[: len(CANDLE_FIELDS)])).encode() for row in rows]
+            start_ms = rows[-1][0] + 1
+    return records
+
+
 @dataclass(frozen=True)
 class Task:
     """One task of a test: its variables, and what its worker left in Kafka."""
@@ -134,6 +188,19 @@ class Task:
         """The same with other variables; None leaves one out."""
         changed = {**self.variables, **changes}
         return Task(self.kafka, {k: v for k, v in changed.items() if v is not None})
+
+    def as_user(self, user: str) -> Task:
+        """The same with the rights of another user."""
+        password = self.kafka.password(user)
+        return self.but(KAFKA_USER_PRODUCER=user, KAFKA_PASSWORD_PRODUCER=password)
+
+    def command(self, word: Command) -> None:
+        """Send a command to this queue."""
+        publish(self.kafka, "queue-control", command(word, self.queue_id))
+
+    async def values(self) -> list[bytes]:
+        """The values of the committed records, in order."""
+        return [record.value or b"" for record in await self.records()]
 
     async def records(self) -> list[Record]:
         return await asyncio.to_thread(
@@ -152,6 +219,9 @@ class Task:
             for event in await self.events()
             if not (without_loading and event.payload.status is EventStatus.LOADING)
         ]
+
+
+TRANSACTIONAL = "loader-transactional"
 
 
 def candle_task(kafka: Kafka, venue_url: str, queue_id: str, time_range: str) -> Task:

@@ -47,7 +47,7 @@ class Kafka:
         return _state(self.directory) / "certificates" / "ca.crt"
 
     def password(self, user: str) -> str:
-        """The SCRAM password of `operator` or `loader`; raises DevstackError for another."""
+        """The SCRAM password of one of our users; raises DevstackError for another."""
         return state.password(_state(self.directory), user)
 
 

@@ -1,0 +1,225 @@
+"""The worker's record publisher against a real Kafka: pace, headers, renewal, and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from tests.integration.worker_process import eventually
+
+from loadertask_contract.environment import Delivery, SecurityProtocol
+from loadertask_contract.messages import Headers
+from loadertask_devstack.kafka import Kafka, topics
+from loadertask_worker.cursor import Cursor, Place
+from loadertask_worker.errors import FencedError
+from loadertask_worker.kafka import producer as producer_module
+from loadertask_worker.kafka.records import Page, RecordPublisher
+from loadertask_worker.kafka.security import KafkaAccess
+from loadertask_worker.kafka.terms import HISTORY, LIVE, Pace, Terms
+
+pytestmark = pytest.mark.integration
+
+EXACTLY, EFFECTIVELY = Delivery.EXACTLY_ONCE, Delivery.EFFECTIVELY_ONCE
+MODES = pytest.mark.parametrize("mode", [EXACTLY, EFFECTIVELY])
+
+
+@pytest.fixture
+def kafka_access(kafka: Kafka) -> KafkaAccess:
+    host, _, port = kafka.plain.rpartition(":")
+    return KafkaAccess(
+        ((host, int(port)),), SecurityProtocol.PLAINTEXT, None, None, None, "test-publisher"
+    )
+
+
+def terms(topic: str, mode: Delivery, pace: Pace = HISTORY, patience_s: float = 20) -> Terms:
+    return Terms(topic, "BTCUSDT", f"{topic}-0", (mode,), pace, patience_s, demanded=mode)
+
+
+def page(first: int, end: int, headers: Headers | None = None) -> Page:
+    numbers = range(first, end)
+    return Page(
+        [b"%d" % number for number in numbers], numbers, numbers, end, end,
+        [headers] * len(numbers) if headers else None,
+    )  # fmt: skip
+
+
+def place_of(value: bytes, headers: Headers) -> Place | None:
+    return Place(int(value) + 1, int(value)) if value.isdigit() else None
+
+
+class Committed(list[tuple[int, int]]):
+    """What a publisher says it has committed."""
+
+    def __call__(self, records: int, through_ms: int) -> None:
+        self.append((records, through_ms))
+
+    @property
+    def records(self) -> int:
+        return sum(records for records, _ in self)
+
+
+@asynccontextmanager
+async def publishing(
+    access: KafkaAccess, agreed: Terms, committed: Committed, load_name: str = "numbers"
+) -> AsyncIterator[tuple[RecordPublisher, Cursor | None]]:
+    publisher = RecordPublisher(access, agreed, on_committed=committed)
+    try:
+        await publisher.start(load_name)
+        yield publisher, await publisher.find_cursor(place_of)
+    finally:
+        await publisher.close()
+
+
+async def publish_and_flush(publisher: RecordPublisher, records: Page) -> None:
+    await publisher.publish(records)
+    await publisher.flush()
+
+
+def values(kafka: Kafka, topic: str) -> list[int]:
+    return [int(record.value or b"") for record in topics.read_records(kafka.plain, topic)]
+
+
+@MODES
+async def test_the_next_life_goes_on_after_the_last_committed_record(
+    kafka: Kafka, kafka_access: KafkaAccess, topic: str, mode: Delivery
+) -> None:
+    agreed, committed = terms(topic, mode), Committed()
+    async with publishing(kafka_access, agreed, committed) as (publisher, cursor):
+        assert cursor is None
+        for first in range(0, 30_000, 1_000):
+            await publisher.publish(page(first, first + 1_000))
+        await publisher.flush()
+    assert committed.records == 30_000
+    async with publishing(kafka_access, agreed, committed) as (_, cursor):
+        assert cursor == Cursor(30_000, 30_000, 30_000)
+    assert values(kafka, topic) == list(range(30_000))
+
+
+@MODES
+async def test_what_lies_in_the_topic_behind_the_cursor_is_counted_exactly(
+    kafka: Kafka, kafka_access: KafkaAccess, topic: str, mode: Delivery
+) -> None:
+    # The first life ends before its cursor follows: as a kill would end it.
+    first_life = terms(topic, EFFECTIVELY)
+    async with publishing(kafka_access, first_life, (committed := Committed())) as (publisher, _):
+        await publisher.publish(page(0, 5_000))
+        await publisher.publish(replace(page(0, 1), records=[b"a foreign record"]))
+        await eventually(lambda: committed.records == 5_001, 10)
+    async with publishing(kafka_access, terms(topic, mode), Committed()) as (_, cursor):
+        assert cursor == Cursor(5_000, 4_999, 5_000)
+
+
+async def test_a_search_reads_past_transactions_that_were_aborted(
+    kafka: Kafka, kafka_access: KafkaAccess, topic: str
+) -> None:
+    async with publishing(kafka_access, terms(topic, EFFECTIVELY), Committed()) as (publisher, _):
+        await publisher.publish(page(0, 100))
+        await publisher.flush()
+    foreign = replace(terms(topic, EXACTLY), cursor_name=f"{topic}-foreign")
+    async with publishing(kafka_access, foreign, Committed()) as (publisher, _):
+        await publisher.publish(page(100, 200))
+        await eventually(lambda: publisher.unsettled > 0, 10)
+    # Left without a flush, the transaction was aborted, and its marker is the topic's end.
+    other = replace(terms(topic, EXACTLY), cursor_name=f"{topic}-other")
+    async with publishing(kafka_access, other, Committed()) as (_, cursor):
+        assert cursor == Cursor(100, 99, 100)
+
+
+@MODES
+async def test_a_slow_load_shows_its_records_without_a_flush(
+    kafka: Kafka, kafka_access: KafkaAccess, topic: str, mode: Delivery
+) -> None:
+    committed = Committed()
+    async with publishing(kafka_access, terms(topic, mode, LIVE), committed) as (publisher, _):
+        begun_s = time.monotonic()
+        await publisher.publish(page(0, 1))
+        await eventually(lambda: committed == [(1, 1)], 5)
+        assert time.monotonic() - begun_s < 1
+    assert values(kafka, topic) == [0]
+
+
+async def test_each_record_carries_its_own_headers(
+    kafka: Kafka, kafka_access: KafkaAccess, topic: str
+) -> None:
+    marks = (("is_closed", b"true"), ("source", b"rest"))
+    async with publishing(kafka_access, terms(topic, EFFECTIVELY, LIVE), Committed()) as (
+        publisher, _,
+    ):  # fmt: skip
+        await publisher.publish(page(0, 2, marks))
+        await publisher.publish(page(2, 3))
+        await publisher.flush()
+    records = topics.read_records(kafka.plain, topic)
+    assert [record.headers for record in records] == [marks, marks, ()]
+
+
+@MODES
+async def test_a_producer_is_renewed_before_its_sequence_ends(
+    kafka: Kafka,
+    kafka_access: KafkaAccess,
+    topic: str,
+    mode: Delivery,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(producer_module, "RECORDS_PER_PRODUCER", 10_000)
+    committed = Committed()
+    async with publishing(kafka_access, terms(topic, mode), committed) as (publisher, _):
+        producers = set()
+        for first in range(0, 50_000, 5_000):
+            await publisher.publish(page(first, first + 5_000))
+            await publisher.flush()
+            producers.add(publisher._way.shipper._producer.raw)  # type: ignore[union-attr]
+    assert len(producers) > 2
+    assert committed.records == 50_000
+    assert values(kafka, topic) == list(range(50_000))
+
+
+async def test_a_load_of_any_name_keeps_its_cursor(kafka_access: KafkaAccess, topic: str) -> None:
+    agreed, name = terms(topic, EXACTLY), "a name of more than 4096 bytes " * 1_000
+    async with publishing(kafka_access, agreed, Committed(), name) as (publisher, _):
+        await publisher.publish(page(0, 10))
+        await publisher.flush()
+    async with publishing(kafka_access, agreed, Committed(), name) as (_, cursor):
+        assert cursor == Cursor(10, 10, 10)
+
+
+async def test_a_newer_publisher_fences_the_older_one_whatever_it_does_next(
+    kafka: Kafka, kafka_access: KafkaAccess, topic: str
+) -> None:
+    agreed = terms(topic, EXACTLY)
+    async with publishing(kafka_access, agreed, Committed()) as (older, _):
+        await older.publish(page(0, 10))
+        async with publishing(kafka_access, agreed, Committed()) as (newer, cursor):
+            assert cursor is None
+            for _ in range(2):
+                with pytest.raises(FencedError):
+                    await publish_and_flush(older, page(10, 20))
+            await newer.publish(page(0, 5))
+            await newer.flush()
+    assert values(kafka, topic) == list(range(5))
+
+
+async def test_pages_are_taken_while_a_transaction_is_committed(
+    kafka: Kafka, kafka_access: KafkaAccess, topic: str
+) -> None:
+    small = replace(HISTORY, transaction_bytes=200_000, batch_bytes=50_000)
+    committed = Committed()
+    async with publishing(kafka_access, terms(topic, EXACTLY, small), committed) as (publisher, _):
+        for first in range(0, 60_000, 1_000):
+            await publisher.publish(page(first, first + 1_000))
+        await publisher.flush()
+    assert len(committed) > 3
+    assert [through for _, through in committed] == sorted(through for _, through in committed)
+    assert committed.records == 60_000
+    assert values(kafka, topic) == list(range(60_000))
+
+
+async def test_a_publisher_that_never_started_can_be_closed(
+    kafka_access: KafkaAccess, topic: str
+) -> None:
+    publisher = RecordPublisher(kafka_access, terms(topic, EXACTLY), on_committed=lambda *_: None)
+    async with asyncio.timeout(1):
+        await publisher.close()
