@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.integration.worker_process import Task, candle_task, run_worker, running_worker
 
 from loadertask_devstack.kafka import Kafka
+from loadertask_devstack.kafka.state import TRANSACTIONAL_USER
 from loadertask_devstack.stack import free_port
 from loadertask_devstack.venue.faults import Fault, FaultKind, FaultRule, Match
 from loadertask_devstack.venue.server import RunningVenue, running_venue
@@ -36,8 +37,11 @@ async def venue() -> AsyncIterator[RunningVenue]:
 
 @pytest.fixture
 def task(kafka: Kafka, venue: RunningVenue, unique: Callable[[str], str]) -> Task:
-    task = candle_task(kafka, venue.url, unique("wf-Metrics"), LONG)
-    return task.but(LOADER_METRICS_PORT=str(free_port()))
+    return candle_task(kafka, venue.url, unique("wf-Metrics"), LONG).but(
+        LOADER_METRICS_PORT=str(free_port()),
+        KAFKA_USER_PRODUCER=TRANSACTIONAL_USER,
+        KAFKA_PASSWORD_PRODUCER=kafka.password(TRANSACTIONAL_USER),
+    )
 
 
 def ask(task: Task, path: str) -> tuple[int, str]:
@@ -65,12 +69,15 @@ async def until_health(task: Task, status: int, timeout_s: float) -> None:
 
 
 async def scraped(task: Task) -> dict[str, float]:
-    """Samples by name and values of their labels, as in ``frames_total taken``."""
+    """Samples by name and values of their labels by name, as in ``frames_total taken``."""
     _, text = await asyncio.to_thread(ask, task, "/metrics")
     return {
-        " ".join([sample.name.removeprefix("loadertask_worker_"), *sample.labels.values()]): (
-            sample.value
-        )
+        " ".join(
+            [
+                sample.name.removeprefix("loadertask_worker_"),
+                *dict(sorted(sample.labels.items())).values(),
+            ]
+        ): (sample.value)
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
@@ -82,6 +89,10 @@ async def test_a_scrape_shows_how_the_load_goes(task: Task) -> None:
         seen = await scraped(task)
         assert await health(task) == 200
     assert seen["records_committed_total"] >= 999
+    assert seen["record_bytes_committed_total"] > 200 * seen["records_committed_total"]
+    assert seen["records_read_total rest"] >= seen["records_committed_total"]
+    assert seen[f"load_info exactly_once {task.queue_id} BTCUSDT api_candles_1m"] == 1
+    assert seen["transactions_total committed"] >= 1
     assert seen["requests_total klines ok"] >= 1
     assert seen["requests_total exchangeInfo ok"] == 1
     assert seen["weight_limit"] == 6000

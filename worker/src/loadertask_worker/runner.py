@@ -199,6 +199,8 @@ class Attempt:
         warnings = (*self._warnings, *publisher.warnings, *started.warnings)
         for warning in warnings:
             log.warning("%s", warning)
+        who = self._state.identity
+        metrics.LOAD.labels(who.queue_id, who.symbol, who.type, publisher.mode.value).set(1)
         self._give(
             replace(
                 started,
