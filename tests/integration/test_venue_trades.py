@@ -8,11 +8,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from loadertask_contract.intervals import DAY_MS, MINUTE_MS
 from loadertask_devstack.venue.candles import parse_units
 from loadertask_devstack.venue.outages import moment_ms
-from loadertask_devstack.venue.server import running_venue
+from loadertask_devstack.venue.server import RunningVenue, running_venue
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NOW_MS = moment_ms("2026-11-21T13:37:42.5")
 MAY_MS = moment_ms("2024-05-05T10:00")
@@ -39,12 +42,18 @@ class Client:
             assert response.status == 200, await response.text()
 
 
-@pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    async with (
-        running_venue(clock_ms=lambda: NOW_MS) as venue,
-        aiohttp.ClientSession(venue.url, timeout=aiohttp.ClientTimeout(total=20)) as session,
-    ):
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def venue() -> AsyncIterator[RunningVenue]:
+    async with running_venue(clock_ms=lambda: NOW_MS) as venue:
+        yield venue
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def client(venue: RunningVenue) -> AsyncIterator[Client]:
+    venue.state.forgive()
+    venue.state.audit.clear()
+    timeout = aiohttp.ClientTimeout(total=20)
+    async with aiohttp.ClientSession(venue.url, timeout=timeout) as session:
         yield Client(session)
 
 
@@ -139,6 +148,7 @@ async def test_an_id_older_than_the_kept_history_gives_the_oldest_kept_row(clien
         assert 0 <= rows[0][time] - (NOW_MS - 30 * DAY_MS) < MINUTE_MS
     (first,) = await client.rows(f"aggTrades?{SYMBOL}&startTime=0&limit=1")
     assert first["T"] >= NOW_MS - 30 * DAY_MS
+    await client.control("retention", {"days": None})
 
 
 async def test_a_cancelled_row_keeps_its_id_and_says_nothing(client: Client) -> None:
@@ -154,6 +164,7 @@ async def test_a_cancelled_row_keeps_its_id_and_says_nothing(client: Client) -> 
     assert rows[4]["f"] == rows[1]["l"] + 1
     assert await client.rows(f"aggTrades?{SYMBOL}&fromId={cancelled[1]}&limit=3") == rows[3:]
     assert await client.rows(f"aggTrades?{SYMBOL}&startTime={MAY_MS}&limit=6") == rows
+    await client.control("cancelled", {})
 
 
 async def test_weights_are_those_of_the_documentation(client: Client) -> None:

@@ -80,9 +80,13 @@ class History:
             return fitting(minute, self._finest)
         return self._tape.grain(day)
 
-    def undisturbed_shape(self, day: int) -> DayShape | None:
-        """The shape of a synthetic day without any outage or halt; None for all other days."""
-        return None if self._has_recorded_minutes(day) else self._tape.undisturbed_shape(day)
+    def shape(self, day: int) -> DayShape | None:
+        """The shape of a synthetic day; None for a day of recorded minutes."""
+        return None if self._has_recorded_minutes(day) else self._tape.shape(day)
+
+    def is_undisturbed(self, day: int) -> bool:
+        """Whether the day is the whole of its shape."""
+        return not self._has_recorded_minutes(day) and self._tape.is_undisturbed(day)
 
     def _has_recorded_minutes(self, day: int) -> bool:
         return (Interval.MINUTE_1, day) in self._recorded

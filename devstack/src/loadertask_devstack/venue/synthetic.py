@@ -59,10 +59,14 @@ class SyntheticTape:
         """The units in which the prices and amounts of a day are counted."""
         return Grain(self._amplitude * self.symbol.tick_units, self._amount_unit(day))
 
-    def undisturbed_shape(self, day: int) -> DayShape | None:
-        """The shape of a day that no outage and no halt has touched."""
+    def is_undisturbed(self, day: int) -> bool:
+        """Whether the day has all minutes of its shape, as they are there."""
         is_touched = self._outages.touch(day * DAY_MS, (day + 1) * DAY_MS)
-        return None if is_touched or self._halts_within(day) else self._shape(day)
+        return not is_touched and not self._halts_within(day)
+
+    def shape(self, day: int) -> DayShape:
+        """The shape of a day, of which outages and a halt leave only some minutes."""
+        return self._drawn_shape(day) if self._halts_within(day) else self._shape(day)
 
     def _minutes(self, day: int) -> list[Candle]:
         return self._scaled(day, self._shape(day), Interval.MINUTE_1)

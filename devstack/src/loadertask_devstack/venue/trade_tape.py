@@ -7,7 +7,7 @@ nearly all days have one of a few shapes), a minute's a sum over its day. Always
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
 from operator import add
@@ -23,6 +23,7 @@ from loadertask_devstack.venue.templates import DayShape, day_columns
 __all__ = ["AggTrade", "Counts", "Trade", "TradeTape"]
 
 _KEPT_DAYS = 6
+_NONE = Counts(0, 0)
 
 
 class _Day(NamedTuple):
@@ -139,19 +140,25 @@ class TradeTape:
             self._aggregates_before.append(self._aggregates_before[-1] + counts.aggregates)
 
     def _counts(self, day: int) -> Counts:
-        if shape := self._history.undisturbed_shape(day):
-            return _shape_counts(shape, self._seed)
-        by_minute = list(self._counts_by_minute(day))
-        return Counts(sum(c.trades for c in by_minute), sum(c.aggregates for c in by_minute))
+        shape = self._history.shape(day)
+        if shape and self._history.is_undisturbed(day):
+            return _shape_sum(shape, self._seed)
+        return _sum(self._counts_by_minute(day))
 
-    def _counts_by_minute(self, day: int) -> Iterator[Counts]:
-        for minute in self._history.minutes(day):
-            like = relative(minute, self._history.grain(minute))
-            yield Counts(minute.trade_count, order_count(like))
+    def _counts_by_minute(self, day: int) -> list[Counts]:
+        minutes, shape = self._history.minutes(day), self._history.shape(day)
+        if shape is None:
+            likes = (relative(minute, self._history.grain(minute)) for minute in minutes)
+            return [Counts(like.trades, order_count(like)) for like in likes]
+        counts, start_ms = _shape_counts(shape, self._seed), day * DAY_MS
+        return [
+            counts[(minute.open_time_ms - start_ms) // MINUTE_MS] if minute.trade_count else _NONE
+            for minute in minutes
+        ]
 
     def _read_day(self, day: int) -> _Day:
         place = day - self._first_day
-        by_minute = list(self._counts_by_minute(day))
+        by_minute = self._counts_by_minute(day)
         trades = list(accumulate((c.trades for c in by_minute), initial=self._trades_before[place]))
         aggregates = list(
             accumulate((c.aggregates for c in by_minute), initial=self._aggregates_before[place])
@@ -167,13 +174,23 @@ class TradeTape:
 
 
 @lru_cache(maxsize=256)
-def _shape_counts(shape: DayShape, seed: int) -> Counts:
+def _shape_counts(shape: DayShape, seed: int) -> tuple[Counts, ...]:
+    """The counts of each minute of a day."""
     of = day_columns(shape, Interval.MINUTE_1, seed)
-    orders = 0
+    counts = []
     for trades, opened, high, low, close, amount, taken in zip(
         of.trades, of.opens, of.highs, of.lows, of.closes, of.amounts, of.taker_amounts, strict=True
     ):
         prices = high - opened, low - opened, close - opened
         like = RelativeMinute(MINUTE_MS, trades, *prices, taken, amount - taken, 0, 0)
-        orders += order_count(like)
-    return Counts(sum(of.trades), orders)
+        counts.append(Counts(trades, order_count(like)))
+    return tuple(counts)
+
+
+@lru_cache(maxsize=256)
+def _shape_sum(shape: DayShape, seed: int) -> Counts:
+    return _sum(_shape_counts(shape, seed))
+
+
+def _sum(counts: Sequence[Counts]) -> Counts:
+    return Counts(sum(c.trades for c in counts), sum(c.aggregates for c in counts))
