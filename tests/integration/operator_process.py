@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -235,28 +236,46 @@ class World:
 
     # what the kubelet would report
 
-    def pod(self, name: str, attempt: int = 1) -> Any:
+    def pod(self, name: str, attempt: int = 1, shard: int | None = None) -> Any:
+        """The youngest pod."""
         selector = f"{names.TASK_LABEL}={name},{names.ATTEMPT_LABEL}={attempt}"
+        if shard is not None:
+            selector += f",{names.SHARD_LABEL}={shard}"
         pods = self.core.list_namespaced_pod(self.namespace, label_selector=selector).items
-        return pods[0] if pods else None
+        return max(pods, key=lambda pod: pod.metadata.creation_timestamp, default=None)
 
-    def pod_is_running(self, name: str, attempt: int = 1) -> None:
-        self._report(name, attempt, "Running", {"running": {}})
+    def pod_is_running(self, name: str, attempt: int = 1, shard: int | None = None) -> None:
+        self._report(name, attempt, "Running", {"running": {}}, shard)
 
-    def pod_ends(self, name: str, exit_code: int, message: str = "", attempt: int = 1) -> None:
+    def pod_ends(
+        self,
+        name: str,
+        exit_code: int,
+        message: str = "",
+        attempt: int = 1,
+        shard: int | None = None,
+    ) -> None:
         phase = "Failed" if exit_code else "Succeeded"
         terminated = {"exitCode": exit_code, "message": message, "reason": "Test"}
-        self._report(name, attempt, phase, {"terminated": terminated})
+        self._report(name, attempt, phase, {"terminated": terminated}, shard)
 
     def pod_is_disrupted(self, name: str, attempt: int = 1) -> None:
         """The eviction API marks a pod before it ends it."""
         pod = eventually(lambda: self.pod(name, attempt))
-        condition = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+        condition = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "EvictionByEvictionAPI",
+        }
+        # Without a young time the controllers take it back.
+        condition["lastTransitionTime"] = datetime.now(UTC).isoformat()
         body = {"status": {"conditions": [condition]}}
         self.core.patch_namespaced_pod_status(pod.metadata.name, self.namespace, body)
 
-    def _report(self, name: str, attempt: int, phase: str, state: dict[str, Any]) -> None:
-        pod = eventually(lambda: self.pod(name, attempt))
+    def _report(
+        self, name: str, attempt: int, phase: str, state: dict[str, Any], shard: int | None
+    ) -> None:
+        pod = eventually(lambda: self.pod(name, attempt, shard))
         container = {"name": "loader", "image": "x", "imageID": "x", "ready": False}
         container |= {"restartCount": 0, "state": state}
         body = {"status": {"phase": phase, "containerStatuses": [container]}}
@@ -271,10 +290,13 @@ class World:
         *,
         producer: str | None = None,
         written: int = 0,
+        shard: int | None = None,
         **progress: Any,
     ) -> None:
-        """Send an event as the worker of the task would."""
+        """Send an event as the worker of the task, or of one of its shards, would."""
         stored = self.status(name)
+        if shard is not None:
+            producer = f"{stored['currentAttempt']['producerId']}-{shard}"
         event = Event(
             QueueEvent(
                 queue_id=stored["queueId"],
@@ -287,7 +309,7 @@ class World:
                 producer=producer or stored["currentAttempt"]["producerId"],
                 timestamp=1.5,
             ),
-            Progress(**progress),
+            Progress(shard=shard, **progress),
         )
         message = encode_event(event)
         self.send(message.value, list(message.headers), message.key)

@@ -320,13 +320,6 @@ def test_probes_and_events_are_there_for_people(world):
     eventually(lambda: reasons() == {"Stopped"})
 
 
-def test_unsupported_fields_are_refused_by_name(world):
-    world.create("parallel", parallelism=2)
-    eventually(lambda: world.condition("parallel", "Accepted") == ("False", "InvalidSpec"))
-    assert "spec.parallelism" in world.status("parallel")["message"]
-    assert world.job("parallel") is None
-
-
 def test_an_ended_task_goes_after_its_own_ttl(world):
     world.create("short", stop=True, ttlSecondsAfterFinished=1)
     eventually(lambda: world.task("short") is None)

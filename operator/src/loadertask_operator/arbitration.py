@@ -13,6 +13,7 @@ from loadertask_contract.events import EventStatus
 from loadertask_contract.exit_codes import ExitCode, Recovery, recovery_from
 from loadertask_operator.conditions import ConditionType, Reason
 from loadertask_operator.observed import JobOutcome, JobState, termination_of
+from loadertask_operator.shards import speaker
 from loadertask_operator.situation import Situation
 from loadertask_operator.status import StopMethod
 
@@ -40,6 +41,7 @@ class Outcome(StrEnum):
 
     SUCCEEDED = "Succeeded"
     STOPPED = "Stopped"
+    SUSPENDED = "Suspended"
     FAILED = "Failed"
 
 
@@ -118,7 +120,8 @@ def _with_active_job(situation: Situation, job: JobState) -> Verdict:
     if spoken and situation.now >= until:
         warning = f"Job {job.name} goes on after the worker said {said}: it is deleted"
         return _with_warning(spoken, warning)
-    is_pending = situation.pod is not None and situation.pod.phase == "Pending"
+    pods = situation.pods
+    is_pending = bool(pods) and all(pod.phase == "Pending" for pod in pods)
     if is_pending and said is not EventStatus.INTERRUPTED:
         return Underway(Course.RUNNING, until)
     return Underway(Course.STOPPING, until)
@@ -126,9 +129,9 @@ def _with_active_job(situation: Situation, job: JobState) -> Verdict:
 
 def _last_sign(situation: Situation, since: datetime) -> datetime:
     """The last moment at which the worker is known to have done anything, at least ``since``."""
-    last, pod = situation.status.last_event, situation.pod
-    ended_at = pod.end.ended_at if pod and pod.end else None
-    return max(since, last.time if last else since, ended_at or since)
+    last = situation.status.last_event
+    ends = [pod.end.ended_at for pod in situation.pods if pod.end and pod.end.ended_at]
+    return max([since, last.time if last else since, *ends])
 
 
 def _with_ended_job(situation: Situation, job: JobState) -> Verdict:
@@ -192,18 +195,22 @@ def _spoken_ending(situation: Situation) -> Ending | None:
 
 
 def _stopped(situation: Situation) -> Ending:
-    """``interrupted`` always answers a stop that somebody sent: it is never restarted."""
+    """``interrupted`` always answers a stop that somebody sent: only a suspension is resumed."""
     spec = situation.observed.task.spec
+    message = _last_message(situation) if situation.said is EventStatus.INTERRUPTED else ""
+    if situation.is_suspending:
+        exit_code = _exit_code(situation)
+        return Ending(Outcome.SUSPENDED, Reason.SUSPENDED, message, exit_code)
     was_ours = situation.status.stop is not None or (spec is not None and spec.stop)
     reason = Reason.STOPPED if was_ours else Reason.STOPPED_BY_COMMAND
-    message = _last_message(situation) if situation.said is EventStatus.INTERRUPTED else ""
     return Ending(Outcome.STOPPED, reason, message, _exit_code(situation))
 
 
 def _error(situation: Situation) -> Ending:
     exit_code = _exit_code(situation)
     reason, recovery = _REASONS.get(exit_code or 0, (Reason.WORKER_ERROR, Recovery.RETRY))
-    return Ending(Outcome.FAILED, reason, _last_message(situation), exit_code, recovery)
+    message = _of_shard(situation, _last_message(situation))
+    return Ending(Outcome.FAILED, reason, message, exit_code, recovery)
 
 
 def _crash(situation: Situation) -> Ending:
@@ -212,6 +219,7 @@ def _crash(situation: Situation) -> Ending:
     end = situation.pod.end if situation.pod else None
     if end and end.reason == "OOMKilled":
         message = "the worker was killed for using more memory than its limit"
+        message = _of_shard(situation, message)
         return Ending(Outcome.FAILED, Reason.OOM_KILLED, message, exit_code, Recovery.RETRY)
     if exit_code is None:
         message = "the Job failed and left no exit code"
@@ -220,6 +228,7 @@ def _crash(situation: Situation) -> Ending:
     recovery = recovery_from(exit_code) if exit_code else Recovery.RETRY
     reason, recovery = _REASONS.get(exit_code, (Reason.WORKER_CRASHED, recovery))
     message = f"the worker ended with exit code {exit_code} and said nothing in queue-events"
+    message = _of_shard(situation, message)
     return Ending(Outcome.FAILED, reason, message, exit_code, recovery)
 
 
@@ -228,11 +237,17 @@ def _exit_code(situation: Situation) -> int | None:
 
 
 def _last_message(situation: Situation) -> str:
-    last, attempt = situation.status.last_event, situation.attempt
-    if last and attempt and last.producer == attempt.producer_id and last.status.is_terminal:
+    status, last = situation.status, situation.status.last_event
+    if last and last.status is situation.said and speaker(status, last.producer):
         return _with_reason(last.reason, last.message)
     left = termination_of(situation.pod)
     return _with_reason(left.reason, left.payload.message) if left else ""
+
+
+def _of_shard(situation: Situation, message: str) -> str:
+    """With the shard that failed, where the load is split."""
+    shard = situation.pod.shard if situation.pod else None
+    return message if shard is None else f"shard {shard}: {message}"
 
 
 def _with_reason(reason: str | None, message: str) -> str:

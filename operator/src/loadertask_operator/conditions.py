@@ -56,6 +56,8 @@ class Reason(StrEnum):
     WORKER_CRASHED = "WorkerCrashed"
     OOM_KILLED = "OOMKilled"
     DISRUPTED = "Disrupted"
+    SUSPENDED = "Suspended"
+    RESUMED = "Resumed"
     NO_TERMINAL_EVENT = "NoTerminalEvent"
     JOB_DISAPPEARED = "JobDisappeared"
     STARTING = "Starting"

@@ -19,6 +19,7 @@ from loadertask_operator.policies.endings import end_of_attempt, wait_for_retry
 from loadertask_operator.policies.progress import create_attempt, follow
 from loadertask_operator.policies.progress_deadline import on_standstill
 from loadertask_operator.policies.stopping import stop_on_request
+from loadertask_operator.policies.suspension import suspend_on_request
 from loadertask_operator.policies.terminal import after_the_end
 from loadertask_operator.situation import Rules, Situation
 
@@ -30,6 +31,7 @@ POLICIES: tuple[Policy, ...] = (
     after_the_end,
     end_of_attempt,
     stop_on_request,
+    suspend_on_request,
     hold_unacceptable,
     on_deadline,
     on_standstill,

@@ -1,28 +1,38 @@
 """Fold events of queue-events into a status (design contract §3, operator §10). Pure.
 
 Keyed by (partition, offset): folding an event twice changes nothing. Only events of the current
-attempt's own producer move the status; others of the same queue are counted.
+attempt's own producers move the status; others of the same queue are counted.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
 from loadertask_contract.events import EventStatus, Progress
 from loadertask_operator.observed import ReceivedEvent
+from loadertask_operator.shards import (
+    Speaker,
+    after_event,
+    is_final,
+    is_later,
+    speaker,
+    summed,
+    total,
+)
 from loadertask_operator.status import (
     LastEvent,
     ProgressStatus,
     Status,
     Telemetry,
+    bounded,
     shortened,
     whole_seconds,
 )
 
-# The largest integer of the API's int64 fields: a header may claim more.
-_MAX_INT = 2**63 - 1
 _ETA_LIMIT_S = 365 * 86_400
 _CAMEL_CASE = re.compile(r"[A-Za-z][A-Za-z0-9]{0,127}")
 
@@ -64,18 +74,14 @@ def _fold_one(status: Status, received: ReceivedEvent) -> Status:
     telemetry = status.telemetry or Telemetry()
     if is_replay(telemetry, received):
         return status
-    if not _is_news(status, received):
+    sender = _sender(status, received)
+    if sender is None:
         counted = telemetry.model_copy(update={"events_discarded": telemetry.events_discarded + 1})
         return status.model_copy(update={"telemetry": counted})
     payload = received.event.payload
-    written = max(status.records_written, payload.records_written)
-    progress = _progress(received, written, status.progress)
-    if payload.status is EventStatus.STARTED or _has_grown(status, written, progress):
-        progress = progress.model_copy(update={"last_progress_time": whole_seconds(received.time)})
     return status.model_copy(
         update={
-            "records_written": written,
-            "progress": progress,
+            **_advance(status, received, sender),
             "last_event": LastEvent(
                 status=payload.status,
                 reason=_reason(received),
@@ -94,25 +100,65 @@ def _fold_one(status: Status, received: ReceivedEvent) -> Status:
     )
 
 
-def _is_news(status: Status, received: ReceivedEvent) -> bool:
-    """Whether it is of the current attempt, and before its last word."""
+def _sender(status: Status, received: ReceivedEvent) -> Speaker | None:
+    """The worker of the current attempt that sent it, unless it has had its last word before."""
     payload = received.event.payload
-    attempt = status.current_attempt
-    if attempt is None or payload.producer != attempt.producer_id:
-        return False
     if payload.queue_id is not None and payload.queue_id != status.queue_id:
-        return False
-    last = status.last_event
-    return last is None or last.producer != payload.producer or not last.status.is_terminal
+        return None
+    sender, last = speaker(status, payload.producer), status.last_event
+    if sender and sender.shard:
+        is_over = is_final(sender.shard)
+    else:
+        is_over = last is not None and last.producer == payload.producer and last.status.is_terminal
+    return None if is_over else sender
 
 
-def _has_grown(status: Status, written: int, progress: ProgressStatus) -> bool:
-    """Whether there are more records, or data of a later time, than ever before."""
-    before = status.progress.loaded_through if status.progress else None
-    through = progress.loaded_through
-    return written > status.records_written or (
-        through is not None and (before is None or through > before)
+@dataclass(frozen=True, slots=True)
+class _Stand:
+    """How far the whole load is after an event."""
+
+    said: Progress
+    written: int
+    has_grown: bool
+    is_loading: bool
+
+
+def _advance(status: Status, received: ReceivedEvent, sender: Speaker) -> dict[str, Any]:
+    """The fields of the status that say how far the load is, after an event."""
+    if sender.shard is None:
+        return _told(status, received, _stand_of_one(status, received))
+    shard = after_event(sender.shard, received.event)
+    shards = tuple(shard if one.index == shard.index else one for one in status.shards)
+    stand = _Stand(
+        summed(shards),
+        max(status.records_written, total(one.records_written for one in shards)),
+        shard.records_written > sender.shard.records_written
+        or is_later(shard.loaded_through, sender.shard.loaded_through),
+        any(one.status is EventStatus.LOADING for one in shards),
     )
+    return _told(status, received, stand) | {"shards": shards}
+
+
+def _stand_of_one(status: Status, received: ReceivedEvent) -> _Stand:
+    said, payload = received.event.progress, received.event.payload
+    before = status.progress.loaded_through if status.progress else None
+    through = whole_seconds(said.loaded_through) if said.loaded_through else None
+    return _Stand(
+        said,
+        max(status.records_written, payload.records_written),
+        payload.records_written > status.records_written or is_later(through, before),
+        payload.status is EventStatus.LOADING,
+    )
+
+
+def _told(status: Status, received: ReceivedEvent, stand: _Stand) -> dict[str, Any]:
+    progress = _progress(stand.said, received.time, status.progress or ProgressStatus())
+    update: dict[str, Any] = {
+        "display": _display(progress, stand.said, stand.written, stand.is_loading)
+    }
+    if stand.has_grown or received.event.payload.status is EventStatus.STARTED:
+        update["last_progress_time"] = whole_seconds(received.time)
+    return {"records_written": stand.written, "progress": progress.model_copy(update=update)}
 
 
 def _reason(received: ReceivedEvent) -> str | None:
@@ -122,26 +168,17 @@ def _reason(received: ReceivedEvent) -> str | None:
     return said if said and is_error and _CAMEL_CASE.fullmatch(said) else None
 
 
-def _progress(
-    received: ReceivedEvent, written: int, previous: ProgressStatus | None
-) -> ProgressStatus:
-    said = received.event.progress
-    previous = previous or ProgressStatus()
+def _progress(said: Progress, time: datetime, previous: ProgressStatus) -> ProgressStatus:
     through = whole_seconds(said.loaded_through) if said.loaded_through else None
     left_s = _seconds_left(said)
-    progress = ProgressStatus(
+    return ProgressStatus(
         percent=_percent(said, previous),
         loaded_through=through or previous.loaded_through,
         last_progress_time=previous.last_progress_time,
-        records_per_second=_bounded(said.records_per_second),
-        lag_seconds=_bounded(max(said.lag_ms, 0) // 1000) if said.lag_ms is not None else None,
-        estimated_completion_time=None
-        if left_s is None
-        else received.time + timedelta(seconds=left_s),
+        records_per_second=bounded(said.records_per_second),
+        lag_seconds=bounded(max(said.lag_ms, 0) // 1000) if said.lag_ms is not None else None,
+        estimated_completion_time=None if left_s is None else time + timedelta(seconds=left_s),
     )
-    is_loading = received.event.payload.status is EventStatus.LOADING
-    display = _display(progress, said, written, is_loading)
-    return progress.model_copy(update={"display": display})
 
 
 def _percent(said: Progress, previous: ProgressStatus) -> int | None:
@@ -179,7 +216,3 @@ def _duration(seconds: int) -> str:
         if seconds >= limit:
             return f"{seconds // unit_s}{unit}"
     return f"{seconds}s"
-
-
-def _bounded(value: int | None) -> int | None:
-    return None if value is None else min(value, _MAX_INT)

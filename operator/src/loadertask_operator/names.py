@@ -25,6 +25,9 @@ ATTEMPT_LABEL = f"{GROUP}/attempt"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 OWN_OBJECTS_SELECTOR = f"{MANAGED_BY_LABEL}={COMPONENT}"
 
+SHARD_LABEL = "batch.kubernetes.io/job-completion-index"
+"""Which shard a pod of an Indexed Job loads; given by Kubernetes."""
+
 CONTAINER = "loader"
 DISRUPTION = "DisruptionTarget"
 """The condition of a pod that Kubernetes ends for reasons of its own."""

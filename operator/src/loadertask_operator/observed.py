@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,6 +47,13 @@ class JobState:
     ttl_s: int | None = None
     failure: str = ""
     """Reason and message of its Failed condition."""
+    failed_shard: int | None = None
+    """The first index of an Indexed Job that has used up its retries."""
+
+    @property
+    def has_used_up_retries(self) -> bool:
+        """Whether Kubernetes has started one of its shards as often as it may."""
+        return self.failure.startswith(("FailedIndexes:", "MaxFailedIndexesExceeded:"))
 
     @property
     def was_disrupted(self) -> bool:
@@ -80,6 +88,8 @@ class PodState:
     end: PodEnd | None = None
     is_disrupted: bool = False
     """Whether the cluster takes it away: eviction, drain, preemption, lost node."""
+    shard: int | None = None
+    """Which slice of the load it works on, where the load is split."""
 
     @property
     def is_running(self) -> bool:
@@ -112,6 +122,9 @@ class Observed:
     task: LoaderTask
     job: JobState | None = None
     pod: PodState | None = None
+    """The pod of the current attempt; of several, the one that tells most."""
+    shard_pods: tuple[PodState, ...] = ()
+    """The youngest pod of each shard, where the load is split."""
     events: tuple[ReceivedEvent, ...] = ()
     broker_is_reachable: bool = True
     has_caught_up: bool = True
@@ -127,6 +140,11 @@ class Observed:
     def job_is_foreign(self) -> bool:
         """Whether a Job of our name belongs to somebody else."""
         return self.job is not None and self.job.owner_uid != self.task.uid
+
+    @property
+    def pods(self) -> tuple[PodState, ...]:
+        """The pods of the current attempt."""
+        return self.shard_pods or ((self.pod,) if self.pod else ())
 
     @property
     def own_job(self) -> JobState | None:
@@ -157,6 +175,7 @@ def parse_job(body: Mapping[str, Any]) -> JobState:
         is_suspended=bool(body.get("spec", {}).get("suspend")),
         ttl_s=body.get("spec", {}).get("ttlSecondsAfterFinished"),
         failure=failure,
+        failed_shard=_first_number(status.get("failedIndexes") or ""),
     )
 
 
@@ -185,6 +204,7 @@ def parse_pod(body: Mapping[str, Any]) -> PodState:
         waiting_message=waiting.get("message", ""),
         end=_pod_end(terminated) if terminated else None,
         is_disrupted=_is_disrupted(status),
+        shard=_first_number(labels.get(names.SHARD_LABEL, "")),
     )
 
 
@@ -220,6 +240,12 @@ def _job_end(status: Mapping[str, Any]) -> tuple[JobOutcome | None, datetime | N
 def _is_disrupted(status: Mapping[str, Any]) -> bool:
     conditions = status.get("conditions") or ()
     return any(c["type"] == names.DISRUPTION and c["status"] == "True" for c in conditions)
+
+
+def _first_number(text: str) -> int | None:
+    """Of Kubernetes' form for indexes: ``1,3-5``."""
+    found = re.match(r"\d{1,5}", text)
+    return int(found[0]) if found else None
 
 
 def _container_state(status: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from loadertask_operator.metrics import Metrics
 from loadertask_operator.observed import JobState, Observed
 from loadertask_operator.ports import Api, StopSender
 from loadertask_operator.schema import LoaderTask, TaskKey
+from loadertask_operator.shards import telling_pod
 from loadertask_operator.situation import Rules
 from loadertask_operator.status import CurrentAttempt
 from loadertask_operator.store import Store
@@ -78,10 +79,13 @@ class Reconciler:
     async def _gather(self, task: LoaderTask) -> Observed:
         attempt = task.status.current_attempt
         refusal = self._effects.refusal(task.key)
+        job = await self._find_job(task, attempt) if attempt else None
+        pods = self._store.pods(task.key, attempt.number) if attempt else ()
         return Observed(
             task=task,
-            job=await self._find_job(task, attempt) if attempt else None,
-            pod=self._store.pod(task.key, attempt.number) if attempt else None,
+            job=job,
+            pod=telling_pod(pods, job),
+            shard_pods=pods if task.status.shards else (),
             events=self._inbox.pending(task.key),
             broker_is_reachable=self._is_listening is not False,
             has_caught_up=self._is_listening is True,

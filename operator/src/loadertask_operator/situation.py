@@ -11,8 +11,15 @@ from typing import Any
 
 from loadertask_contract.events import EventStatus
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth, with_claims
-from loadertask_operator.observed import JobState, Observed, PodState, termination_of
+from loadertask_operator.observed import (
+    JobOutcome,
+    JobState,
+    Observed,
+    PodState,
+    termination_of,
+)
 from loadertask_operator.plan import Plan
+from loadertask_operator.shards import speaker, word_of_all
 from loadertask_operator.status import CurrentAttempt, Phase, Status, shortened, whole_seconds
 from loadertask_operator.waiting import image_problem, lacks_image
 
@@ -71,8 +78,13 @@ class Situation:
 
     @property
     def pod(self) -> PodState | None:
-        """The pod of the latest attempt."""
+        """The pod of the latest attempt; of several, the one that tells most."""
         return self.observed.pod
+
+    @property
+    def pods(self) -> tuple[PodState, ...]:
+        """All pods of the latest attempt."""
+        return self.observed.pods
 
     @property
     def stop_timeout(self) -> timedelta:
@@ -82,10 +94,14 @@ class Situation:
 
     @property
     def said(self) -> EventStatus | None:
-        """The last word of this attempt's worker, by queue-events or by its termination log."""
+        """The last word of this attempt's workers, by queue-events or by termination log."""
         attempt, last = self.attempt, self.status.last_event
         if attempt is None:
             return None
+        if self.status.shards:
+            job = self.observed.own_job
+            has_failed = job is not None and job.outcome is JobOutcome.FAILED
+            return word_of_all(self.status, self.pods, has_failed=has_failed)
         by_event = last.status if last and last.producer == attempt.producer_id else None
         if by_event and by_event.is_terminal:
             return by_event
@@ -99,9 +115,17 @@ class Situation:
         return by_event
 
     @property
+    def is_suspending(self) -> bool:
+        """Whether the task is to rest, or its worker still ends because it was to rest before."""
+        task = self.observed.task
+        if task.spec is None or task.spec.stop or task.deletion_time:
+            return False
+        return task.spec.suspend or (self.status.stop is not None and not self.attempt_has_ended)
+
+    @property
     def worker_was_seen(self) -> bool:
         """Whether there may be a worker that can react to a command."""
-        return self.said is not None or (self.pod is not None and self.pod.is_running)
+        return self.said is not None or any(pod.is_running for pod in self.pods)
 
     @property
     def job_may_run(self) -> bool:
@@ -112,7 +136,7 @@ class Situation:
     @property
     def pod_may_run(self) -> bool:
         """Whether a pod of the latest attempt has not ended, with or without its Job."""
-        return self.pod is not None and self.pod.may_run
+        return any(pod.may_run for pod in self.pods)
 
     @property
     def worker_may_run(self) -> bool:
@@ -146,9 +170,8 @@ class Situation:
     def plan(self, outlook: Outlook, **effects: Any) -> Plan:
         """A plan whose phase, reason, message and conditions agree with ``outlook``."""
         claims = [self._accepted(outlook), self._running(outlook), *self._kstatus(outlook)]
-        telemetry, stale_at = self._telemetry()
-        if outlook.ending:
-            claims.append(outlook.ending)
+        telemetry, stale_at = self._telemetry(outlook)
+        claims += [claim for claim in (outlook.ending, self._suspended(outlook)) if claim]
         claims.append(telemetry)
         rechecks = [at for at in (effects.pop("recheck_at", None), stale_at) if at]
         status = self.status.model_copy(
@@ -180,16 +203,27 @@ class Situation:
             return Claim(ConditionType.RUNNING, Truth.TRUE, Reason.POD_RUNNING)
         return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.POD_PENDING)
 
-    def _telemetry(self) -> tuple[Claim, datetime | None]:
+    def _suspended(self, outlook: Outlook) -> Claim | None:
+        """As of a Job: told from the first suspension on."""
+        if outlook.phase is Phase.SUSPENDED:
+            return Claim(ConditionType.SUSPENDED, Truth.TRUE, Reason.SUSPENDED)
+        if self.status.condition(ConditionType.SUSPENDED) is None:
+            return None
+        reason = Reason.FINISHED if self.status.completion_time else Reason.RESUMED
+        return Claim(ConditionType.SUSPENDED, Truth.FALSE, reason)
+
+    def _telemetry(self, outlook: Outlook) -> tuple[Claim, datetime | None]:
         """Freshness, and when it would be lost."""
         fresh = ConditionType.TELEMETRY_FRESH
+        if outlook.phase is Phase.SUSPENDED:
+            return Claim(fresh, Truth.FALSE, Reason.SUSPENDED), None
         if self.status.completion_time:
             return Claim(fresh, Truth.FALSE, Reason.FINISHED), None
         if not self.observed.broker_is_reachable:
             message = "Kafka cannot be reached by the operator; the load is followed by its Job"
             return Claim(fresh, Truth.FALSE, Reason.BROKER_UNAVAILABLE, message), None
         last, spec = self.status.last_event, self.observed.task.spec
-        if last is None or self.attempt is None or last.producer != self.attempt.producer_id:
+        if last is None or speaker(self.status, last.producer) is None:
             return Claim(fresh, Truth.FALSE, Reason.NO_EVENTS_YET), None
         interval_s = spec.telemetry_interval if spec else 5
         stale_at = last.time + timedelta(seconds=_STALE_AFTER_INTERVALS * interval_s)

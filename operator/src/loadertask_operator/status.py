@@ -17,6 +17,8 @@ from loadertask_contract.events import EventStatus
 
 MAX_MESSAGE_BYTES = 1024
 MAX_HISTORY = 5
+MAX_INT = 2**63 - 1
+"""The largest integer of the API's int64 fields: a header may claim more."""
 
 
 def whole_seconds(moment: datetime) -> datetime:
@@ -108,6 +110,18 @@ class ProgressStatus(_Model):
     display: str | None = None
 
 
+class ShardStatus(_Model):
+    """What is known of one shard; ``status`` is what its worker said last in this attempt."""
+
+    index: int
+    status: EventStatus | None = None
+    records_written: int = 0
+    done: int | None = None
+    total: int | None = None
+    loaded_through: Moment | None = None
+    records_per_second: int | None = None
+
+
 class LastEvent(_Model):
     """What queue-events said last, as it was said; ``time`` is the record's."""
 
@@ -162,6 +176,7 @@ class Status(_Model):
     attempt_history: tuple[PastAttempt, ...] = ()
     records_written: int = 0
     progress: ProgressStatus | None = None
+    shards: tuple[ShardStatus, ...] = ()
     last_event: LastEvent | None = None
     telemetry: Telemetry | None = None
     stop: StopStatus | None = None
@@ -175,6 +190,13 @@ class Status(_Model):
         """Whether a condition is set and True."""
         condition = self.condition(condition_type)
         return condition is not None and condition.status == "True"
+
+    @property
+    def resumed_at(self) -> datetime | None:
+        """When the last suspension ended, if there was one and it has."""
+        condition = self.condition("Suspended")
+        is_over = condition is not None and condition.status == "False"
+        return condition.last_transition_time if condition and is_over else None
 
     def ending_of(self, attempt: int) -> PastAttempt | None:
         """How an attempt ended, if it has."""
@@ -197,7 +219,15 @@ def parse_status(body: Mapping[str, Any]) -> Status:
 
 def render_status(status: Status) -> dict[str, Any]:
     """The JSON of a status; what is unknown is left out."""
-    return status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    rendered = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if not status.shards:
+        del rendered["shards"]
+    return rendered
+
+
+def bounded(value: int | None) -> int | None:
+    """At most what the API can hold."""
+    return None if value is None else min(value, MAX_INT)
 
 
 def shortened(message: str) -> str:

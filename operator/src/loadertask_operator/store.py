@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
 
 from loadertask_operator.conditions import is_terminal
@@ -51,7 +52,7 @@ class Store:
     def __init__(self) -> None:
         self._tasks: dict[TaskKey, LoaderTask] = {}
         self._jobs: dict[tuple[str, str], JobState] = {}
-        self._pods: dict[tuple[TaskKey, int], PodState] = {}
+        self._pods: defaultdict[tuple[TaskKey, int], dict[int | None, PodState]] = defaultdict(dict)
         self._by_queue_id: defaultdict[str, set[TaskKey]] = defaultdict(set)
         self._by_producer: defaultdict[str, set[TaskKey]] = defaultdict(set)
 
@@ -71,15 +72,17 @@ class Store:
         """The Job of a name."""
         return self._jobs.get((namespace, name))
 
-    def pod(self, key: TaskKey, attempt: int) -> PodState | None:
-        """The youngest pod of an attempt."""
-        return self._pods.get((key, attempt))
+    def pods(self, key: TaskKey, attempt: int) -> tuple[PodState, ...]:
+        """The youngest pod of an attempt, of each shard where the load is split."""
+        return tuple(self._pods.get((key, attempt), {}).values())
 
     def keys_of_event(self, queue_id: str | None, producer: str) -> tuple[TaskKey, ...]:
         """The tasks an event concerns: by queue id, else by the producer's name."""
         if queue_id is not None:
             return tuple(self._by_queue_id.get(queue_id, ()))
-        keys = self._by_producer.get(producer, set())
+        # A shard appends its number to the name of the attempt.
+        whole = producer.rpartition("-")[0]
+        keys = self._by_producer.get(producer) or self._by_producer.get(whole, set())
         # Producer ids are short: two tasks may share one, and then neither can claim the event.
         return tuple(keys) if len(keys) == 1 else ()
 
@@ -119,20 +122,22 @@ class Store:
 
     def remember_pod(self, pod: PodState) -> None:
         """Keep ``pod`` unless a younger pod or a newer version is known."""
-        place = (task_key_of(pod), pod.attempt)
-        known = self._pods.get(place)
+        shards = self._pods[task_key_of(pod), pod.attempt]
+        known = shards.get(pod.shard)
         if known and known.uid == pod.uid and known.resource_version > pod.resource_version:
             return
         if known and known.uid != pod.uid and known.created_at > pod.created_at:
             return
-        self._pods[place] = pod
+        shards[pod.shard] = pod
 
     def forget_pod(self, pod: PodState) -> None:
         """Drop a deleted pod."""
         place = (task_key_of(pod), pod.attempt)
-        known = self._pods.get(place)
+        known = self._pods.get(place, {}).get(pod.shard)
         if known and known.uid == pod.uid:
-            del self._pods[place]
+            del self._pods[place][pod.shard]
+            if not self._pods[place]:
+                del self._pods[place]
 
     def versions(self) -> dict[str, int]:
         """The known resourceVersion of every task and Job by its uid."""
@@ -155,7 +160,8 @@ class Store:
 
     def forget_absent_pods(self, present: Presence) -> set[TaskKey]:
         """Drop the pods that a list disproves; the tasks they worked for."""
-        gone = [pod for pod in self._pods.values() if present.disproves(pod)]
+        pods = chain.from_iterable(shards.values() for shards in self._pods.values())
+        gone = [pod for pod in pods if present.disproves(pod)]
         for pod in gone:
             self.forget_pod(pod)
         return {task_key_of(pod) for pod in gone}

@@ -559,8 +559,6 @@ def test_the_annotation_skips_the_graceful_stop():
         ({"timeRange": "2023-01-02:2023-01-01"}, "spec.timeRange"),
         ({"symbol": None}, "spec.symbol"),
         ({"type": "ws_trades"}, "timeRange"),
-        ({"parallelism": 2}, "spec.parallelism"),
-        ({"suspend": True}, "spec.suspend"),
     ],
 )
 def test_what_cannot_be_run_is_refused_visibly_naming_the_field(spec, named):
@@ -570,12 +568,6 @@ def test_what_cannot_be_run_is_refused_visibly_naming_the_field(spec, named):
     assert named in plan.status.message
     assert plan.create is None
     assert not plan.needs_finalizer
-
-
-def test_suspend_on_a_running_load_is_said_not_to_be_acted_on():
-    plan = look(make_task(started().status, suspend=True), "active", make_pod(), "loading")
-    assert plan.status.phase == "Running"
-    assert condition(plan, "Accepted") == ("False", "InvalidSpec")
 
 
 def test_a_job_of_somebody_else_is_a_name_conflict_until_it_goes():

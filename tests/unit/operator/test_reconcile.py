@@ -244,6 +244,12 @@ class Harness:
     def status(self) -> Status:
         return self.task.status
 
+    def change(self, **fields: Any) -> None:
+        """Somebody edits the spec."""
+        spec = self.task.spec
+        assert spec
+        self.api._store(replace(self.task, spec=spec.model_copy(update=fields)))
+
     async def sweep(self) -> None:
         self.api.failures = []
         await forget_vanished(self.api, self.store, ())
@@ -256,6 +262,11 @@ class Harness:
             if wait_s is None or wait_s > 0:
                 return
         raise AssertionError("no rest")
+
+    def say_shard(self, index: int, status: str) -> None:
+        attempt = self.status.current_attempt
+        if attempt:
+            self.say(status, producer=f"{attempt.producer_id}-{index}")
 
     def say(self, status: str, *, producer: str | None = None, written: int = 0) -> None:
         attempt = self.status.current_attempt
@@ -473,6 +484,28 @@ async def test_the_stop_is_stored_before_it_is_sent():
     assert world.status.stop.commands_sent == 1
 
 
+async def test_a_stop_that_was_not_sent_does_not_reach_the_worker_of_a_resumed_load():
+    world = Harness()
+    await world.settle()
+    world.say("started")
+    await world.settle()
+    world.change(suspend=True)
+    await world.settle()
+    assert set(world.sender.sent) == {world.task.queue_id}
+    world.say("interrupted", written=5)
+    world.job_ends()
+    await world.settle()
+    assert world.status.phase == "Suspended"
+    assert not world.task.finalizers
+    assert world.api.created == ["btc-1"]
+    world.now += timedelta(seconds=3600)
+    world.change(suspend=False)
+    await world.settle()
+    assert world.sender.forgotten == [world.task.queue_id]
+    assert world.api.created == ["btc-1", "btc-2"]
+    assert (world.status.failures, world.status.attempts) == (0, 2)
+
+
 async def test_the_stop_of_a_vanished_task_is_not_sent_to_its_successor():
     world = Harness()
     await world.settle()
@@ -494,6 +527,13 @@ _STEPS = st.lists(
             st.just("say"),
             st.sampled_from(["started", "loading", "interrupted", "error", "finished"]),
         ),
+        st.tuples(
+            st.just("shard"),
+            st.tuples(
+                st.integers(0, 2),
+                st.sampled_from(["started", "loading", "interrupted", "error", "finished"]),
+            ),
+        ),
         st.tuples(st.just("stranger"), st.sampled_from(["finished", "error"])),
         st.tuples(st.just("job"), st.sampled_from(list(JobOutcome))),
         st.tuples(st.just("pod"), st.sampled_from([0, 1, 65, 75, 78, 137])),
@@ -505,6 +545,7 @@ _STEPS = st.lists(
         st.tuples(st.just("sweep"), st.none()),
         st.tuples(st.just("wait"), st.sampled_from([0.5, 5, 30, 61, 700])),
         st.tuples(st.just("stop"), st.none()),
+        st.tuples(st.just("suspend"), st.booleans()),
         st.tuples(st.just("delete"), st.none()),
         st.tuples(st.just("crash"), st.integers(0, 5)),
         st.tuples(st.just("fail"), st.sampled_from([409, 429, 500])),
@@ -520,6 +561,8 @@ async def _live(world: Harness, kind: str, value: Any) -> None:
     name = attempt.job_name if attempt else "btc-1"
     if kind == "say":
         world.say(value)
+    elif kind == "shard":
+        world.say_shard(*value)
     elif kind == "stranger":
         world.say(value, producer="sink__1")
     elif kind == "job" and name in world.api.jobs and not world.api.jobs[name].outcome:
@@ -545,7 +588,9 @@ async def _live(world: Harness, kind: str, value: Any) -> None:
     elif kind == "wait":
         world.now += timedelta(seconds=value)
     elif kind == "stop":
-        world.api._store(replace(world.task, spec=make_task(stop=True).spec))
+        world.change(stop=True)
+    elif kind == "suspend":
+        world.change(suspend=value)
     elif kind == "delete":
         world.api._store(replace(world.task, deletion_time=world.now))
     elif kind == "crash":
@@ -573,10 +618,10 @@ async def _reconcile(world: Harness) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(_STEPS)
-async def test_no_history_undoes_an_end_makes_a_job_twice_or_finds_no_rest(steps):
+@given(_STEPS, st.sampled_from([1, 2]))
+async def test_no_history_undoes_an_end_makes_a_job_twice_or_finds_no_rest(steps, shards):
     """The assertions are those of MemoryApi, and of settle."""
-    world = Harness()
+    world = Harness(parallelism=shards)
     await _reconcile(world)
     for kind, value in steps:
         if KEY not in world.api.tasks:
@@ -590,10 +635,10 @@ async def test_no_history_undoes_an_end_makes_a_job_twice_or_finds_no_rest(steps
 
 
 @settings(max_examples=150, deadline=None)
-@given(_STEPS)
-async def test_every_state_ends_in_time(steps):
+@given(_STEPS, st.sampled_from([1, 2]))
+async def test_every_state_ends_in_time(steps, shards):
     """Whatever has happened: when nothing more happens, waiting alone leads to an end."""
-    world = Harness(backoffLimit=1, activeDeadlineSeconds=5000)
+    world = Harness(backoffLimit=1, activeDeadlineSeconds=5000, parallelism=shards)
     await _reconcile(world)
     for kind, value in steps:
         if KEY in world.api.tasks:
@@ -603,6 +648,8 @@ async def test_every_state_ends_in_time(steps):
     world.api.failures = []
     # A watch that was cut lists anew: it shows what is there, and not what has gone.
     world.sees_jobs = True
+    if KEY in world.api.tasks:
+        world.change(suspend=False)
     for _ in range(60):
         if KEY not in world.api.tasks or is_terminal(world.status):
             return

@@ -67,9 +67,9 @@ def test_jobs_and_pods_keep_their_newest_version_and_the_youngest_pod():
     young = replace(make_pod(), uid="young", created_at=after(5))
     store.remember_pod(young)
     store.remember_pod(make_pod())
-    assert store.pod(KEY, 1) is young
+    assert store.pods(KEY, 1) == (young,)
     store.forget_pod(make_pod())
-    assert store.pod(KEY, 1) is young
+    assert store.pods(KEY, 1) == (young,)
 
 
 def test_the_sweep_looks_at_what_has_not_ended():
@@ -103,5 +103,19 @@ def test_what_a_newer_list_lacks_is_forgotten(present, gone):
     assert store.forget_absent_pods(present) == concerned
     assert store.forget_absent_jobs(present) == concerned
     assert store.forget_absent_tasks(present) == concerned
-    kept = (store.pod(KEY, 1), store.job("loads", "btc-1"), store.task(KEY))
-    assert [known is None for known in kept] == [gone] * 3
+    kept = (store.pods(KEY, 1), store.job("loads", "btc-1"), store.task(KEY))
+    assert [not known for known in kept] == [gone] * 3
+
+
+def test_each_shard_keeps_its_youngest_pod_and_speaks_under_the_name_of_the_attempt():
+    store = Store()
+    store.remember_task(make_task(Status(current_attempt=ATTEMPT)))
+    first, second = (replace(make_pod(), uid=f"p{n}", shard=n) for n in (0, 1))
+    again = replace(first, uid="p0-again", created_at=after(5))
+    for pod in (first, second, again):
+        store.remember_pod(pod)
+    assert store.pods(KEY, 1) == (again, second)
+    store.forget_pod(again)
+    assert store.pods(KEY, 1) == (second,)
+    assert store.keys_of_event(None, f"{ATTEMPT.producer_id}-1") == (KEY,)
+    assert store.keys_of_event(None, "somebody-1") == ()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from loadertask_contract.environment import WorkerEnvironment
 from loadertask_operator import names
 from loadertask_operator.configuration import Configuration
 from loadertask_operator.schema import LoaderTask, Spec
 from loadertask_operator.status import CurrentAttempt
+
+# Our last stop may bear the time of a broker whose clock is ahead, and a moment has whole seconds.
+_RESUME_MARGIN = timedelta(seconds=2)
 
 
 def next_attempt(task: LoaderTask, number: int = 1) -> CurrentAttempt:
@@ -52,11 +57,19 @@ def environment_of(
         archive_url=spec.binance.archive_url or configuration.binance_archive_url,
         telemetry_interval_s=spec.telemetry_interval,
         debug=spec.debug,
-        control_since=task.creation_time,
+        control_since=_control_since(task),
+        # Which of them it is, Kubernetes tells each worker (JOB_COMPLETION_INDEX).
+        shard_count=spec.parallelism,
     )
     return candidate.model_copy(
         update={"explicit_security_protocol": _explicit_protocol(spec, configuration)}
     )
+
+
+def _control_since(task: LoaderTask) -> datetime:
+    """From when on a stop is meant for this attempt: those before a resume were answered."""
+    resumed = task.status.resumed_at
+    return max(task.creation_time, resumed + _RESUME_MARGIN) if resumed else task.creation_time
 
 
 def has_ca(spec: Spec, configuration: Configuration) -> bool:

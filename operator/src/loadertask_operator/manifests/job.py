@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from loadertask_contract.environment import render_environment
+from loadertask_contract.exit_codes import ExitCode, Recovery, recovery_from
 from loadertask_operator import names
 from loadertask_operator.configuration import Configuration
 from loadertask_operator.manifests.environment import environment_of, has_ca
@@ -16,11 +17,11 @@ from loadertask_operator.schema import KafkaCredentialsRef, LoaderTask, Spec, Wo
 from loadertask_operator.status import CurrentAttempt
 
 _NON_ROOT_UID = 65532
-# Kept in the Job's own condition, the disruption is known even when its pod is gone.
-_DISRUPTION_RULE = {
-    "action": "FailJob",
-    "onPodConditions": [{"type": names.DISRUPTION, "status": "True"}],
-}
+_BEYOND_A_SHARD = (Recovery.GIVE_UP, Recovery.RETRY_AFTER_BAN)
+# Named in the Job's own condition, the disruption is known even when its pod is gone.
+_DISRUPTED = {"type": names.DISRUPTION, "status": "True"}
+# Another try of a single shard helps in none of these; the API wants them in order.
+_HOPELESS_CODES = sorted(code.value for code in ExitCode if recovery_from(code) in _BEYOND_A_SHARD)
 
 
 def render_job(
@@ -53,13 +54,37 @@ def render_job(
             "ownerReferences": [_owner_reference(task)],
         },
         "spec": {
+            **_shape(task.spec),
+            # A pod that is being evicted must be gone before anything else writes to the topic.
+            "podReplacementPolicy": "Failed",
+            "template": _pod_template(task.spec, configuration, labels, variables),
+        },
+    }
+
+
+def _shape(spec: Spec) -> dict[str, Any]:
+    """How many pods, and what becomes of a failed one (decision 065)."""
+    if spec.parallelism == 1:
+        # One attempt is one pod: what comes after it is decided by the operator.
+        fail = {"action": "FailJob", "onPodConditions": [_DISRUPTED]}
+        return {
             "backoffLimit": 0,
             "completions": 1,
             "parallelism": 1,
-            # A pod that is being evicted must be gone before anything else writes to the topic.
-            "podReplacementPolicy": "Failed",
-            "podFailurePolicy": {"rules": [_DISRUPTION_RULE]},
-            "template": _pod_template(task.spec, configuration, labels, variables),
+            "podFailurePolicy": {"rules": [fail]},
+        }
+    hopeless = {"containerName": names.CONTAINER, "operator": "In", "values": _HOPELESS_CODES}
+    return {
+        "completionMode": "Indexed",
+        "completions": spec.parallelism,
+        "parallelism": spec.parallelism,
+        "backoffLimitPerIndex": spec.backoff_limit,
+        "maxFailedIndexes": 0,
+        "podFailurePolicy": {
+            "rules": [
+                {"action": "FailJob", "onExitCodes": hopeless},
+                {"action": "Ignore", "onPodConditions": [_DISRUPTED]},
+            ]
         },
     }
 

@@ -10,11 +10,10 @@ from loadertask_operator.status import Phase
 
 def hold_unacceptable(situation: Situation) -> Plan | None:
     """Hold a task with a spec we cannot run, or whose Job's name is taken."""
-    reason, message = _objection(situation)
-    if reason is None:
+    claim = objection(situation)
+    if claim is None:
         return None
-    task = situation.observed.task
-    claim = Claim(ConditionType.ACCEPTED, Truth.FALSE, reason, message)
+    task, reason, message = situation.observed.task, claim.reason, claim.message
     previous = task.status.condition(ConditionType.ACCEPTED)
     is_news = previous is None or previous.reason != reason
     may_run = situation.job_may_run or situation.attempt is not None
@@ -25,13 +24,19 @@ def hold_unacceptable(situation: Situation) -> Plan | None:
     )
 
 
+def objection(situation: Situation) -> Claim | None:
+    """Why the task cannot be run, if there is something against it."""
+    reason, message = _objection(situation)
+    return Claim(ConditionType.ACCEPTED, Truth.FALSE, reason, message) if reason else None
+
+
 def _objection(situation: Situation) -> tuple[Reason | None, str]:
     observed, attempt = situation.observed, situation.attempt
     if situation.job_may_run:
         return None, ""
     if observed.task.spec is None:
         return Reason.INVALID_SPEC, "; ".join(observed.task.spec_problems)
-    if attempt is None and (problems := (*observed.spec_problems, *unsupported(situation))):
+    if attempt is None and (problems := observed.spec_problems):
         return Reason.INVALID_SPEC, "; ".join(problems)
     if observed.job_is_foreign and observed.job:
         message = f"Job {observed.job.name} exists and is not of this task: delete it"
@@ -39,19 +44,3 @@ def _objection(situation: Situation) -> tuple[Reason | None, str]:
     if observed.refusal and observed.job is None:
         return Reason.JOB_REFUSED, f"the API server refuses the Job: {observed.refusal}"
     return None, ""
-
-
-def unsupported(situation: Situation) -> tuple[str, ...]:
-    """Fields of the API that this version does not act on: said, not ignored."""
-    spec = situation.observed.task.spec
-    if spec is None:
-        return ()
-    problems = []
-    if spec.parallelism > 1:
-        problems.append(
-            "spec.parallelism: this version runs one worker per task, and the field is immutable:"
-            " delete the task and create it again with 1"
-        )
-    if spec.suspend:
-        problems.append("spec.suspend: this version cannot suspend a task, unset it")
-    return tuple(problems)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from loadertask_contract.exit_codes import Recovery
 from loadertask_operator.arbitration import Course, Ending, Outcome, Underway, judge
-from loadertask_operator.conditions import Reason
+from loadertask_operator.conditions import ConditionType, Reason
 from loadertask_operator.plan import Plan
 from loadertask_operator.policies.endings import conclude, end_task
 from loadertask_operator.situation import Situation
@@ -50,10 +50,11 @@ def startup_deadline(situation: Situation) -> datetime | None:
     While events cannot be read, a running pod is proof enough that the worker has started:
     what it says is not heard here, and the end of its Job still ends the attempt.
     """
-    job, spec, pod = situation.observed.own_job, situation.observed.task.spec, situation.pod
+    job, spec = situation.observed.own_job, situation.observed.task.spec
     if job is None or spec is None or job.is_suspended or situation.said is not None:
         return None
-    if not situation.observed.has_caught_up and pod is not None and pod.is_running:
+    is_running = any(pod.is_running for pod in situation.pods)
+    if not situation.observed.has_caught_up and is_running:
         return None
     begun = job.started_at or job.created_at
     deadline = begun + timedelta(seconds=spec.startup_deadline_seconds)
@@ -64,11 +65,14 @@ def startup_deadline(situation: Situation) -> datetime | None:
 
 
 def active_deadline(situation: Situation) -> datetime | None:
-    """When the task must have ended, counted from its first attempt."""
-    spec, started = situation.observed.task.spec, situation.status.start_time
+    """When the task must have ended, counted from its first attempt or, as a Job's, its resume."""
+    spec, status = situation.observed.task.spec, situation.status
+    started, resumed = status.start_time, status.resumed_at
     if spec is None or spec.active_deadline_seconds is None or started is None:
         return None
-    return started + timedelta(seconds=spec.active_deadline_seconds)
+    if status.is_true(ConditionType.SUSPENDED):
+        return None
+    return max(started, resumed or started) + timedelta(seconds=spec.active_deadline_seconds)
 
 
 def _startup_failure(situation: Situation) -> Ending:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from loadertask_operator.conditions import is_terminal
 from loadertask_operator.plan import Notice, Plan, Propagation
+from loadertask_operator.policies.leftovers import job_deletion
 from loadertask_operator.policies.stopping import stopping_plan
 from loadertask_operator.situation import Situation
 
@@ -54,11 +55,9 @@ def _let_go(situation: Situation, notice: Notice) -> Plan:
 
 def _wait_for_job(situation: Situation) -> Plan:
     """The outcome is known, only the Job has to go."""
-    job = situation.observed.own_job
-    is_needed = job is not None and job.outcome is None and not job.is_deleting
     return Plan(
         status=situation.status,
         needs_finalizer=True,
-        delete_job=Propagation.FOREGROUND if is_needed else None,
+        delete_job=job_deletion(situation),
         recheck_at=situation.now + situation.rules.grace,
     )

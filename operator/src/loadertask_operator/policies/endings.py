@@ -11,12 +11,17 @@ from loadertask_operator.arbitration import Ending, Outcome, judge
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
 from loadertask_operator.fold import at_rest
 from loadertask_operator.observed import termination_of
-from loadertask_operator.plan import Notice, Plan, Propagation
+from loadertask_operator.plan import Notice, Plan
+from loadertask_operator.policies.leftovers import job_deletion, job_ttl_to_set
+from loadertask_operator.policies.suspended import suspended_plan
+from loadertask_operator.shards import written
 from loadertask_operator.situation import Outlook, Situation
 from loadertask_operator.status import MAX_HISTORY, PastAttempt, Phase
 
 MAX_DISRUPTIONS = 20
 """How often a task may lose its pod to the cluster before that counts as a failure."""
+
+_RESUMING = "spec.suspend was unset: another attempt goes on from the cursor"
 
 _PHASES = {
     Outcome.SUCCEEDED: Phase.SUCCEEDED,
@@ -35,7 +40,10 @@ def end_of_attempt(situation: Situation) -> Plan | None:
 
 def conclude(situation: Situation, ending: Ending) -> Plan:
     """The plan after the current attempt has ended in ``ending``."""
+    is_suspending = situation.is_suspending
     situation = _with_history(situation, ending)
+    if ending.outcome is Outcome.SUSPENDED:
+        return suspended_plan(situation)
     if ending.outcome is not Outcome.FAILED:
         return end_task(situation, ending.outcome, ending.reason, ending.message, ending.warning)
     situation = _counted(situation, ending)
@@ -43,6 +51,8 @@ def conclude(situation: Situation, ending: Ending) -> Plan:
     if spec and spec.stop and ending.recovery is not Recovery.GIVE_UP:
         message = f"stopped; the worker had ended: {ending.message}"
         return end_task(situation, Outcome.STOPPED, Reason.STOPPED, message, ending.warning)
+    if is_suspending and ending.recovery is not Recovery.GIVE_UP:
+        return suspended_plan(situation)
     limit = spec.backoff_limit if spec else 0
     if _is_forgiven(situation, ending):
         return _retry(situation, ending)
@@ -66,7 +76,12 @@ def _counted(situation: Situation, ending: Ending) -> Situation:
         situation = situation.with_status(disruptions=situation.status.disruptions + 1)
     if _is_forgiven(situation, ending):
         return situation
-    return situation.with_status(failures=situation.status.failures + 1)
+    spec, job = situation.observed.task.spec, situation.observed.own_job
+    failures = situation.status.failures + 1
+    if spec and job and job.has_used_up_retries:
+        # Those of a single shard are made by Kubernetes (decision 065).
+        failures = max(failures, spec.backoff_limit + 1)
+    return situation.with_status(failures=failures)
 
 
 def wait_for_retry(situation: Situation) -> Plan | None:
@@ -77,7 +92,9 @@ def wait_for_retry(situation: Situation) -> Plan | None:
     ttl_s = job_ttl_to_set(situation)
     if situation.now >= due and not situation.worker_may_run and ttl_s is None:
         return None
-    plan = _retrying_plan(situation, situation.status.message or "", due)
+    is_resuming = situation.status.is_true(ConditionType.SUSPENDED)
+    message = _RESUMING if is_resuming else situation.status.message or ""
+    plan = _retrying_plan(situation, message, due)
     return replace(plan, job_ttl_s=ttl_s, recheck_at=due if ttl_s is not None else plan.recheck_at)
 
 
@@ -109,7 +126,7 @@ def retry_due(situation: Situation) -> datetime:
     attempt, spec = situation.attempt, situation.observed.task.spec
     past = situation.status.ending_of(attempt.number) if attempt else None
     ended = (past.completion_time if past else None) or situation.moment
-    if spec is None:
+    if spec is None or (past and past.reason == Reason.SUSPENDED):
         return ended
     backoff = spec.retry_backoff
     doublings = min(max(situation.status.failures - 1, 0), 20)
@@ -117,14 +134,6 @@ def retry_due(situation: Situation) -> datetime:
     due = ended + timedelta(seconds=delay_s * _jitter(situation))
     left = termination_of(situation.pod)
     return max(due, left.banned_until) if left and left.banned_until else due
-
-
-def job_ttl_to_set(situation: Situation) -> int | None:
-    """The TTL that the ended Job of an attempt whose end is stored still lacks."""
-    job, spec = situation.observed.own_job, situation.observed.task.spec
-    if job is None or spec is None or job.outcome is None or job.is_deleting:
-        return None
-    return spec.job_ttl_seconds_after_finished if job.ttl_s is None else None
 
 
 def _retry(situation: Situation, ending: Ending) -> Plan:
@@ -142,8 +151,6 @@ def _tally(situation: Situation, ending: Ending) -> str:
 
 
 def _retrying_plan(situation: Situation, message: str, due: datetime) -> Plan:
-    job = situation.observed.own_job
-    must_delete = job is not None and job.outcome is None and not job.is_deleting
     return situation.plan(
         Outlook(
             Phase.RETRYING,
@@ -151,7 +158,7 @@ def _retrying_plan(situation: Situation, message: str, due: datetime) -> Plan:
             message,
             running=Claim(ConditionType.RUNNING, Truth.FALSE, Reason.POD_PENDING),
         ),
-        delete_job=Propagation.FOREGROUND if must_delete else None,
+        delete_job=job_deletion(situation),
         needs_finalizer=situation.observed.task.has_finalizer,
         # When it is due already, the end of the old Job or pod brings the next look.
         recheck_at=due if due > situation.now else _deletion_gives_up_at(situation),
@@ -167,31 +174,22 @@ def _with_history(situation: Situation, ending: Ending) -> Situation:
     attempt = situation.attempt
     if attempt is None:
         return situation
+    records = written(situation.status, situation.pods)
     past = PastAttempt(
         number=attempt.number,
         outcome=ending.outcome.value,
         reason=ending.reason.value,
         exit_code=ending.exit_code,
-        records_written=_records_written(situation),
+        records_written=records,
         start_time=attempt.start_time,
         completion_time=situation.moment,
     )
     history = (*situation.status.attempt_history, past)[-MAX_HISTORY:]
-    written = _records_written(situation)
     return situation.with_status(
         attempt_history=history,
-        records_written=written,
-        progress=at_rest(situation.status.progress, written),
+        records_written=records,
+        progress=at_rest(situation.status.progress, records),
     )
-
-
-def _records_written(situation: Situation) -> int:
-    """The larger of what events and the termination log say: both count committed records."""
-    attempt, left = situation.attempt, termination_of(situation.pod)
-    written = situation.status.records_written
-    if attempt and left and left.payload.producer == attempt.producer_id:
-        return max(written, left.payload.records_written)
-    return written
 
 
 def _jitter(situation: Situation) -> float:

@@ -6,9 +6,9 @@ from loadertask_operator.arbitration import Course, Underway, judge
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
 from loadertask_operator.manifests.environment import next_attempt
 from loadertask_operator.plan import Plan
-from loadertask_operator.policies.acceptance import unsupported
 from loadertask_operator.policies.deadlines import active_deadline, startup_deadline
 from loadertask_operator.policies.progress_deadline import progress_deadline
+from loadertask_operator.shards import fresh
 from loadertask_operator.situation import Outlook, Situation
 from loadertask_operator.status import Phase
 from loadertask_operator.waiting import lacks_secret, secret_problem
@@ -30,6 +30,9 @@ def create_attempt(situation: Situation) -> Plan | None:
         attempt = next_attempt(task, number)
         situation = situation.with_status(
             current_attempt=attempt,
+            # That of a suspension was answered: the new worker is not the one to stop.
+            stop=None,
+            shards=fresh(situation.status.shards, task.spec.parallelism if task.spec else 1),
             attempts=max(situation.status.attempts, number),
             queue_id=task.queue_id,
             topic=task.topic,
@@ -89,10 +92,6 @@ def _accepted(situation: Situation) -> Claim:
     if pod and lacks_secret(pod):
         problem = secret_problem(pod, situation.observed.task.spec)
         return Claim(ConditionType.ACCEPTED, Truth.FALSE, Reason.SECRET_MISSING, problem)
-    ignored = unsupported(situation)
-    if ignored:
-        message = "; ".join(ignored) + " (the load goes on)"
-        return Claim(ConditionType.ACCEPTED, Truth.FALSE, Reason.INVALID_SPEC, message)
     return Claim(ConditionType.ACCEPTED, Truth.TRUE, Reason.VALID)
 
 
@@ -102,9 +101,12 @@ def _disappeared() -> Claim:
 
 
 def _message(situation: Situation, course: Course) -> str:
-    last = situation.status.last_event
-    if course is Course.STARTING and situation.pod and situation.pod.waiting_reason:
-        return f"{situation.pod.waiting_reason}: {situation.pod.waiting_message}"
+    last, pod = situation.status.last_event, situation.pod
+    if course is Course.STARTING and pod and pod.waiting_reason:
+        return f"{pod.waiting_reason}: {pod.waiting_message}"
+    if course is Course.RUNNING and pod and pod.shard is not None and pod.end and pod.end.exit_code:
+        code = pod.end.exit_code
+        return f"shard {pod.shard} ended with exit code {code}; Kubernetes starts it again"
     if course is Course.STARTING or last is None:
         return "waiting for the first event of the worker"
     return last.message if course is not Course.UNKNOWN else "the Job is not to be found"

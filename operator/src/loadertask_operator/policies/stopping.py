@@ -1,6 +1,7 @@
 """The graceful stop: command, repeat until the worker reacts, then delete its Job (design §3).
 
-Shared by ``spec.stop`` and by the deletion of a task; each step is stored before it is taken.
+Shared by ``spec.stop``, ``spec.suspend`` and the deletion of a task; each step is stored before it
+is taken.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from loadertask_operator.arbitration import Outcome
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
 from loadertask_operator.plan import Plan, Propagation
 from loadertask_operator.policies.endings import end_task
+from loadertask_operator.policies.leftovers import job_deletion
 from loadertask_operator.situation import Outlook, Situation
 from loadertask_operator.status import Phase, StopMethod, StopStatus
 
@@ -51,7 +53,7 @@ def stop_on_request(situation: Situation) -> Plan | None:
     if spec is None or not spec.stop:
         return None
     if not situation.worker_may_run or (situation.attempt_has_ended and _is_over(situation)):
-        if _has_no_worker(situation):
+        if has_no_worker(situation):
             message = "stopped before another worker was started"
             return end_task(situation, Outcome.STOPPED, Reason.STOPPED, message)
         return None
@@ -70,7 +72,7 @@ def stopping_plan(situation: Situation, message: str) -> Plan:
     )
 
 
-def _has_no_worker(situation: Situation) -> bool:
+def has_no_worker(situation: Situation) -> bool:
     """No attempt yet, one that has ended, or one whose Job never came to be."""
     attempt = situation.attempt
     if attempt is None or situation.attempt_has_ended:
@@ -84,14 +86,12 @@ def _send_at(stop: StopStatus) -> datetime:
 
 
 def _deletion(situation: Situation, stop: StopStatus) -> StopStep:
-    job = situation.observed.own_job
     if stop.acknowledged_at is None:
         stop = stop.model_copy(update={"method": StopMethod.JOB_DELETED})
-    is_needed = job is not None and job.outcome is None and not job.is_deleting
     gives_up_at = _gives_up_at(situation, stop)
     return StopStep(
         stop,
-        delete_job=Propagation.FOREGROUND if is_needed else None,
+        delete_job=job_deletion(situation),
         recheck_at=gives_up_at if gives_up_at > situation.now else None,
     )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from loadertask_operator.conditions import is_terminal
-from loadertask_operator.plan import Plan, Propagation
-from loadertask_operator.policies.endings import job_ttl_to_set
+from loadertask_operator.plan import Plan
+from loadertask_operator.policies.leftovers import job_deletion, job_ttl_to_set
 from loadertask_operator.situation import Situation
 
 
@@ -20,14 +20,11 @@ def after_the_end(situation: Situation) -> Plan | None:
         ended = task.status.completion_time or situation.moment
         delete_at = ended + timedelta(seconds=task.spec.ttl_seconds_after_finished)
     is_due = delete_at is not None and situation.now >= delete_at
-    job = situation.observed.own_job
     return Plan(
         status=situation.status,
         # While the Job may run, a deletion of the task must still be able to wait for it.
         needs_finalizer=situation.job_may_run and task.has_finalizer,
-        delete_job=(
-            Propagation.FOREGROUND if job and job.outcome is None and not job.is_deleting else None
-        ),
+        delete_job=job_deletion(situation),
         job_ttl_s=job_ttl_to_set(situation),
         delete_task=is_due and not situation.job_may_run,
         recheck_at=delete_at if not is_due else None,

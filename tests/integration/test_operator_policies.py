@@ -1,0 +1,143 @@
+"""Suspension, disruption, deadlines, shards, overlaps and bans over a real API server and Kafka."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from tests.integration.operator_process import World, cluster_with_crd, eventually, operator_world
+
+pytestmark = pytest.mark.integration
+
+FAST = {"retryBackoff": {"initialSeconds": 1, "maxSeconds": 1}}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with cluster_with_crd(tmp_path_factory.mktemp("cluster")) as kubeconfig:
+        yield kubeconfig
+
+
+@pytest.fixture(scope="module")
+def world(cluster, kafka, tmp_path_factory) -> World:
+    with operator_world(cluster, kafka, tmp_path_factory.mktemp("operator")) as world:
+        yield world
+
+
+def control_since(world: World, name: str, attempt: int) -> datetime:
+    job = eventually(lambda: world.job(name, attempt))
+    variables = job.spec.template.spec.containers[0].env
+    return next(
+        datetime.fromisoformat(item.value)
+        for item in variables
+        if item.name == "LOADER_CONTROL_SINCE"
+    )
+
+
+def test_a_suspended_load_rests_and_goes_on_with_an_attempt_that_is_no_failure(world):
+    first = world.running("pause")
+    world.patch("pause", {"spec": {"suspend": True}})
+    eventually(lambda: world.stops("pause") >= 1)
+    assert world.status("pause")["phase"] == "Stopping"
+    world.say("pause", "interrupted", written=700)
+    world.pod_ends("pause", 0)
+    status = world.reaches("pause", "Suspended")
+    assert world.condition("pause", "Suspended") == ("True", "Suspended")
+    assert status["stop"]["method"] == "Command"
+    assert status["recordsWritten"] == 700
+    assert world.condition("pause", "Complete") is None
+    eventually(lambda: not world.task("pause")["metadata"].get("finalizers"))
+    world.operator.kill()
+    world.operator.start()
+    world.patch("pause", {"spec": {"suspend": False}})
+    since = control_since(world, "pause", 2)
+    status = world.reaches("pause", "Starting")
+    assert status["currentAttempt"]["producerId"] != first
+    assert (status["attempts"], status.get("failures", 0)) == (2, 0)
+    assert "stop" not in status
+    assert since > control_since(world, "pause", 1)
+    world.pod_is_running("pause", 2)
+    world.say("pause", "started")
+    world.say("pause", "finished", written=1440)
+    world.pod_ends("pause", 0, attempt=2)
+    assert world.reaches("pause", "Succeeded")["recordsWritten"] == 1440
+    assert world.condition("pause", "Suspended") == ("False", "Finished")
+
+
+def test_a_task_born_suspended_has_no_job_until_it_is_resumed(world):
+    world.create("asleep", suspend=True)
+    world.reaches("asleep", "Suspended")
+    assert world.job("asleep") is None
+    world.patch("asleep", {"spec": {"suspend": False}})
+    world.reaches("asleep", "Starting")
+
+
+def test_an_evicted_pod_is_replaced_by_another_attempt_that_is_no_failure(world):
+    world.running("evicted", backoffLimit=0, **FAST)
+    world.pod_is_disrupted("evicted")
+    world.pod_ends("evicted", 75)
+    eventually(lambda: world.job("evicted", 2))
+    status = world.status("evicted")
+    assert (status["disruptions"], status.get("failures", 0)) == (1, 0)
+    assert status["attemptHistory"][0]["reason"] == "Disrupted"
+    reasons = [condition.reason for condition in world.job("evicted").status.conditions]
+    assert "PodFailurePolicy" in reasons
+
+
+def test_a_load_that_gets_no_further_fails_at_its_progress_deadline(world):
+    world.running("stuck", progressDeadlineSeconds=5, backoffLimit=0)
+    world.say("stuck", "loading", written=1)
+    eventually(lambda: world.status("stuck").get("recordsWritten") == 1)
+    world.say("stuck", "loading", written=1)
+    world.reaches("stuck", "Failed")
+    assert world.condition("stuck", "Failed") == ("True", "ProgressDeadlineExceeded")
+    eventually(lambda: world.job("stuck") is None)
+
+
+def test_a_shard_fails_and_resumes_alone_and_the_load_is_finished_when_all_are(world):
+    world.create("split", parallelism=3)
+    job = eventually(lambda: world.job("split"))
+    assert job.spec.completion_mode == "Indexed"
+    container = job.spec.template.spec.containers[0]
+    assert {item.name: item.value for item in container.env}["LOADER_SHARD_COUNT"] == "3"
+    eventually(lambda: world.status("split").get("currentAttempt", {}).get("jobUID"))
+    for shard in range(3):
+        world.pod_is_running("split", shard=shard)
+        world.say("split", "started", shard=shard)
+    world.reaches("split", "Running")
+    pod = world.pod("split", shard=1)
+    names = [item.name for item in pod.spec.containers[0].env]
+    assert "JOB_COMPLETION_INDEX" in names
+    world.say("split", "loading", shard=1, written=10)
+    world.pod_ends("split", 137, shard=1)
+    again = eventually(
+        lambda: p if (p := world.pod("split", shard=1)).metadata.uid != pod.metadata.uid else None,
+        40,
+    )
+    assert again.status.phase == "Pending"
+    status = world.status("split")
+    assert (status["phase"], status["attempts"]) == ("Running", 1)
+    for shard in range(3):
+        world.say("split", "finished", shard=shard, written=100)
+        world.pod_ends("split", 0, shard=shard)
+    status = world.reaches("split", "Succeeded")
+    assert status["recordsWritten"] == 300
+    assert [shard["status"] for shard in status["shards"]] == ["finished"] * 3
+    assert (status["attempts"], world.job_count("split")) == (1, 1)
+
+
+def test_bad_configuration_of_one_shard_ends_the_task_at_once(world):
+    world.create("hopeless", parallelism=2)
+    eventually(lambda: world.status("hopeless").get("currentAttempt", {}).get("jobUID"))
+    for shard in range(2):
+        world.pod_is_running("hopeless", shard=shard)
+        world.say("hopeless", "started", shard=shard)
+    world.reaches("hopeless", "Running")
+    world.say("hopeless", "error", shard=1)
+    world.pod_ends("hopeless", 78, shard=1)
+    # Its Job asks the other pod to end, which without a kubelet is told here.
+    eventually(lambda: world.pod("hopeless", shard=0).metadata.deletion_timestamp)
+    world.pod_ends("hopeless", 75, shard=0)
+    status = world.reaches("hopeless", "Failed")
+    assert status["reason"] == "BadConfiguration"
+    assert "shard 1" in status["message"]
