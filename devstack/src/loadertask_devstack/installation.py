@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 OPERATOR_NAMESPACE = "streamforge"
 RELEASE = "loadertask-operator"
-VENUE_URL = "http://binance-replay.venue:8080"
+_VENUE = "binance-replay.venue:8080"
+VENUE_URL = f"http://{_VENUE}"
+VENUE_STREAMS_URL = f"ws://{_VENUE}/ws"
 _DISCOVERY_TIMEOUT_S = 30.0
 _OPERATOR_SECRET = "kafka-operator"  # noqa: S105 - the name of a Secret
 
@@ -74,7 +76,11 @@ def _chart_values() -> dict[str, Any]:
         "worker": {
             "image": images.WORKER.name,
             "kafka": {"credentialsSecret": {"name": CREDENTIALS_SECRET}, "caSecret": certificate},
-            "binance": {"apiUrl": VENUE_URL, "archiveUrl": VENUE_URL},
+            "binance": {
+                "apiUrl": VENUE_URL,
+                "archiveUrl": VENUE_URL,
+                "wsUrl": VENUE_STREAMS_URL,
+            },
         },
         "statusWriteSeconds": 1,
     }

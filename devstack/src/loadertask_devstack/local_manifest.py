@@ -80,6 +80,7 @@ def local_attempt(task: LoaderTask, kafka: Kafka, venue_url: str) -> LocalAttemp
             "WORKER_CA_SECRET": CA_SECRET,
             "BINANCE_API_URL": venue_url,
             "BINANCE_ARCHIVE_URL": venue_url,
+            "BINANCE_WS_URL": f"{venue_url.replace('http', 'ws', 1)}/ws",
         }
     )
     try:
