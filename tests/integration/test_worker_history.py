@@ -1,0 +1,148 @@
+"""History as a worker loads it: trades, shards, and the archive with everything wrong in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from tests.integration.worker_process import (
+    TRANSACTIONAL,
+    Task,
+    candle_task,
+    run_worker,
+    running_worker,
+    source_candles,
+)
+
+from loadertask_contract.environment import Trades
+from loadertask_contract.records import trade_template
+from loadertask_contract.time_range import parse_time_range
+from loadertask_devstack.kafka import Kafka
+from loadertask_devstack.venue.candles import units_text
+from loadertask_devstack.venue.faults import Fault, FaultKind, FaultRule, Match
+from loadertask_devstack.venue.server import RunningVenue, running_venue
+from loadertask_devstack.venue.state import VenueSettings
+from loadertask_devstack.venue.symbols import SYMBOLS
+
+pytestmark = pytest.mark.integration
+
+HOUR = "2021-01-01T10:00/2021-01-01T11:00"
+BTCUSDT = SYMBOLS["BTCUSDT"]
+AGG_TRADES = "/api/v3/aggTrades"
+
+
+@pytest.fixture
+async def venue() -> AsyncIterator[RunningVenue]:
+    async with running_venue(VenueSettings()) as running:
+        yield running
+
+
+@pytest.fixture
+def candles(kafka: Kafka, venue: RunningVenue, unique: Callable[[str], str]) -> Task:
+    return candle_task(kafka, venue.url, unique("wf-history"), "2020-01-01:2020-01-02")
+
+
+@pytest.fixture
+def trades(candles: Task) -> Task:
+    return candles.but(TYPE="api_trades", INTERVAL=None, TIME_RANGE=HOUR)
+
+
+def break_path(venue: RunningVenue, path: str, kind: FaultKind, **how: Any) -> None:
+    match = Match(path=path, nth=how.pop("nth", 1))
+    rule = FaultRule(match=match, times=how.pop("times", None), fault=Fault(kind=kind, **how))
+    venue.state.faults.add([rule])
+
+
+def source_trades(venue: RunningVenue, time_range: str, kind: Trades) -> list[bytes]:
+    """The trades of BTCUSDT on the replay's tape, spelled by the contract."""
+    asked, tape = parse_time_range(time_range), venue.state.tape(BTCUSDT)
+    between = tape.agg_between if kind is Trades.AGGREGATE else tape.trades_between
+    template = trade_template("BTCUSDT")
+    return [
+        (
+            template
+            % (
+                each.id, units_text(each.price), units_text(each.quantity), each.time_ms,
+                str(each.is_buyer_maker).lower(),
+            )
+        ).encode()
+        for each in between(asked.start_ms, asked.end_ms)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", Trades)
+async def test_the_trades_of_an_hour_arrive_once_in_the_order_of_their_ids(
+    trades: Task, venue: RunningVenue, kind: Trades
+) -> None:
+    ended = await run_worker(trades.but(LOADER_TRADES=kind).variables)
+    assert ended.exit_code == 0, ended.stderr
+    expected = source_trades(venue, HOUR, kind)
+    assert len(expected) > 2000
+    assert await trades.values() == expected
+    last = (await trades.events())[-1]
+    assert last.payload.records_written == len(expected)
+    assert last.progress.loaded_through == parse_time_range(HOUR).end
+    assert last.progress.total is None
+
+
+async def test_cancelled_trades_are_left_out_and_leave_no_hole(
+    trades: Task, venue: RunningVenue
+) -> None:
+    first = venue.state.tape(BTCUSDT).before(parse_time_range(HOUR).start_ms).aggregates
+    venue.state.cancel_aggregates({"BTCUSDT": [first, first + 5, first + 1500, first + 1501]})
+    ended = await run_worker(trades.variables)
+    assert ended.exit_code == 0, ended.stderr
+    records = [
+        value
+        for value in source_trades(venue, HOUR, Trades.AGGREGATE)
+        if b'"price":0.0000' not in value
+    ]
+    assert await trades.values() == records
+    assert "The venue has no trades" not in ended.stderr
+
+
+async def test_shards_of_one_load_add_up_to_it(candles: Task, venue: RunningVenue) -> None:
+    shards = [
+        candles.but(
+            LOADER_SHARD_COUNT="3", LOADER_SHARD_INDEX=str(index),
+            TIME_RANGE="2020-01-01T00:00/2020-01-01T10:01",
+        )
+        for index in range(3)
+    ]  # fmt: skip
+    ended = await asyncio.gather(*(run_worker(shard.variables) for shard in shards))
+    assert [each.exit_code for each in ended] == [0, 0, 0]
+    expected = await source_candles(venue, "2020-01-01T00:00/2020-01-01T10:01")
+    assert sorted(await candles.values()) == expected
+    totals = {
+        event.payload.producer: event.payload.records_written for event in await candles.events()
+    }
+    assert sum(totals.values()) == len(expected) == 601
+    assert len(totals) == 3
+
+
+async def test_a_shard_without_a_candle_finishes_at_once(candles: Task) -> None:
+    alone = candles.but(
+        TIME_RANGE="2020-01-01T00:00/2020-01-01T00:02", LOADER_SHARD_COUNT="8",
+        LOADER_SHARD_INDEX="1",
+    )  # fmt: skip
+    ended = await run_worker(alone.variables)
+    assert ended.exit_code == 0, ended.stderr
+    assert await alone.values() == []
+
+
+async def test_a_killed_load_of_trades_goes_on_where_it_was(
+    trades: Task, venue: RunningVenue
+) -> None:
+    break_path(venue, AGG_TRADES, FaultKind.SLOW, delay_s=0.3)
+    four_hours = "2021-01-01T10:00/2021-01-01T14:00"
+    task = trades.as_user(TRANSACTIONAL).but(TIME_RANGE=four_hours)
+    async with running_worker(task.variables) as worker:
+        await worker.has_loaded()
+        await worker.close()
+    venue.state.faults.clear()
+    ended = await run_worker(task.variables)
+    assert ended.exit_code == 0, ended.stderr
+    assert "going on at trade" in ended.stderr
+    assert await task.values() == source_trades(venue, four_hours, Trades.AGGREGATE)
