@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from confluent_kafka.admin import AdminClient
 from tests.integration.worker_process import (
     TRANSACTIONAL,
@@ -115,18 +116,6 @@ async def test_a_stop_commits_within_two_seconds_and_the_next_life_goes_on(
     again = await run_worker(long.variables)
     assert again.exit_code == 0, again.stderr
     assert await long.values() == source
-
-
-async def test_the_first_record_is_committed_soon_after_the_start(
-    task: Task, venue: RunningVenue
-) -> None:
-    slow_klines(venue)
-    async with running_worker(task.but(TIME_RANGE=MONTH).variables) as worker:
-        await worker.says("started:")
-        begun_s = time.monotonic()
-        topic = task.variables["KAFKA_TOPIC"]
-        await eventually(lambda: topics.read_records(task.kafka.plain, topic, limit=1), 10)
-        assert time.monotonic() - begun_s < 2.5  # a transaction of five seconds would be late
 
 
 @pytest.mark.parametrize(
@@ -356,3 +345,28 @@ async def test_records_carry_the_venues_time_where_the_topic_keeps_it(task: Task
     refused = await run_worker(asked.variables)
     assert refused.exit_code == 78, refused.stderr
     assert f"ACL DescribeConfigs on topic {topic}" in refused.stderr
+
+
+async def test_a_search_of_the_topic_silences_neither_heartbeats_nor_commands(task: Task) -> None:
+    topic = task.variables["KAFKA_TOPIC"]
+    topics.create_topic(task.kafka.plain, topic)
+    # The open transaction of another program hides what follows it: the search has to wait.
+    foreign = AIOKafkaProducer(
+        bootstrap_servers=task.kafka.plain, transactional_id=f"{topic}-foreign"
+    )
+    await foreign.start()
+    try:
+        await foreign.begin_transaction()
+        await foreign.send_and_wait(topic, b"not ours")
+        async with running_worker(task.but(TELEMETRY_INTERVAL="0.2").variables) as worker:
+            await worker.says("loading: Looking for where to go on")
+            task.command(Command.STOP)
+            ended = await worker.ended()
+        await foreign.abort_transaction()
+    finally:
+        await foreign.stop()
+    assert ended.exit_code == 0, ended.stderr
+    assert await task.statuses() == [EventStatus.INTERRUPTED]
+    ended = await run_worker(task.variables)
+    assert ended.exit_code == 0, ended.stderr
+    assert len(await task.values()) == 1440

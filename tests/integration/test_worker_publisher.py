@@ -130,16 +130,18 @@ async def test_a_search_reads_past_transactions_that_were_aborted(
 
 
 @MODES
-async def test_a_slow_load_shows_its_records_without_a_flush(
-    kafka: Kafka, kafka_access: KafkaAccess, topic: str, mode: Delivery
+@pytest.mark.parametrize("pace", [HISTORY, LIVE])
+async def test_the_first_records_show_soon_and_without_a_flush(
+    kafka: Kafka, kafka_access: KafkaAccess, topic: str, mode: Delivery, pace: Pace
 ) -> None:
     committed = Committed()
-    async with publishing(kafka_access, terms(topic, mode, LIVE), committed) as (publisher, _):
+    async with publishing(kafka_access, terms(topic, mode, pace), committed) as (publisher, _):
         begun_s = time.monotonic()
         await publisher.publish(page(0, 1))
-        await eventually(lambda: committed == [(1, 1)], 5)
-        assert time.monotonic() - begun_s < 1
-    assert values(kafka, topic) == [0]
+        await eventually(lambda: committed == [(1, 1)], 10)
+        # Well below the five seconds of a later transaction, also on a busy machine.
+        assert time.monotonic() - begun_s < 3
+        assert values(kafka, topic) == [0]
 
 
 async def test_each_record_carries_its_own_headers(

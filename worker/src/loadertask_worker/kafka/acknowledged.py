@@ -53,8 +53,8 @@ class AcknowledgedDelivery(Shipper):
         """Count the records of earlier attempts too."""
         self._records = cursor.records if cursor else 0
 
-    async def send(self, parcel: Parcel) -> None:
-        """Send; returns when aiokafka has taken the parcel.
+    async def send(self, batch: Any, parcel: Parcel) -> None:
+        """Send; returns when aiokafka has taken the batch.
 
         Raises:
             SinkError: this or an earlier one failed, or Kafka takes no more within the patience.
@@ -64,7 +64,7 @@ class AcknowledgedDelivery(Shipper):
         if self._producer.is_worn_out:
             await self._all_acknowledged()
             await self._producer.renew()
-        promise = await self._ship(parcel)
+        promise = await self._ship(batch, parcel)
         self._in_flight.add(promise)
         promise.add_done_callback(self._in_flight.discard)
 

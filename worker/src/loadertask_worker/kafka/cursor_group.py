@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.client import ConnectionGroup, CoordinationType
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, LeaderNotAvailableError, for_code
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.structs import TopicPartition
@@ -33,6 +33,7 @@ _PAUSE_S = 0.05
 _NO_GENERATION, _NO_MEMBER, _BROKERS_RETENTION = -1, "", -1
 _READ_UNCOMMITTED = 0
 _EARLIEST, _LATEST = -2, -1
+_NO_LEADER = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ class CursorGroup:
 
         async def ask() -> Any:
             leader = client.cluster.leader_for_partition(partition)
+            if leader in (None, _NO_LEADER):
+                raise LeaderNotAvailableError(partition)
             request = OffsetRequest(-1, _READ_UNCOMMITTED, asked)
             return await client.send(leader, request)
 

@@ -28,14 +28,15 @@ _BUFFERED = metrics.BUFFER_BYTES.labels("publish")
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A closed batch; with its last record, the load stands at ``position``.
+    """What is known of a closed batch; the batch itself is let go when Kafka has it.
 
-    ``value_bytes`` are those of the values alone; before ``through_ms`` (data time) nothing is
-    missing once the parcel and all before it are in the topic.
+    After its last record the load stands at ``position``, and before ``through_ms`` (data time)
+    nothing is missing once the parcel and all before it are in the topic. ``size_bytes`` is what
+    the batch takes, ``value_bytes`` its values alone.
     """
 
-    batch: Any
     records: int
+    size_bytes: int
     value_bytes: int
     position: int
     through_ms: int
@@ -68,19 +69,19 @@ class Shipper:
         """A batch to fill."""
         return self._producer.batch()
 
-    async def _ship(self, parcel: Parcel) -> asyncio.Future[Any]:
-        """Hand a parcel to aiokafka; its promise is looked at also if nobody awaits it."""
+    async def _ship(self, batch: Any, parcel: Parcel) -> asyncio.Future[Any]:
+        """Hand a batch to aiokafka; its promise is looked at also if nobody awaits it."""
         try:
-            promise = await self._producer.accepted(parcel.batch)
+            promise = await self._producer.accepted(batch)
         except (KafkaError, AssertionError) as error:
             raise self._failed(error) from error
         self.unsettled += parcel.records
-        _BUFFERED.inc(parcel.batch.size())
+        _BUFFERED.inc(parcel.size_bytes)
         promise.add_done_callback(partial(self._answered, parcel, time.monotonic()))
         return promise
 
     def _answered(self, parcel: Parcel, sent_s: float, promise: asyncio.Future[Any]) -> None:
-        _BUFFERED.dec(parcel.batch.size())
+        _BUFFERED.dec(parcel.size_bytes)
         if promise.cancelled():
             return
         if error := promise.exception():

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from loadertask_worker.kafka.terms import Terms
     from loadertask_worker.kafka.topic_search import PlaceOf
 
+_FIRST_LINGER_S = 0.05
 # aiokafka's builder takes nothing but a list; it is only read.
 _NO_HEADERS: list[tuple[str, bytes]] = []
 
@@ -71,6 +72,8 @@ class RecordPublisher:
         self._batch: Any = None
         self._value_bytes = 0
         self._position, self._through_ms = 0, 0
+        # The first records of a life show at once that it loads.
+        self._linger_s = min(_FIRST_LINGER_S, terms.pace.linger_s)
         self._linger: asyncio.TimerHandle | None = None
         self._filling = asyncio.Lock()
         self._lingering: set[asyncio.Task[None]] = set()
@@ -185,10 +188,11 @@ class RecordPublisher:
             self._linger = None
         if records == 0:
             return
-        parcel = Parcel(batch, records, self._value_bytes, self._position, self._through_ms)
+        parcel = Parcel(records, batch.size(), self._value_bytes, self._position, self._through_ms)
         batch.close()
         self._batch, self._value_bytes = self._opened.shipper.empty_batch(), 0
-        await self._opened.shipper.send(parcel)
+        self._linger_s = self._terms.pace.linger_s
+        await self._opened.shipper.send(batch, parcel)
 
     @property
     def _opened(self) -> Way:
@@ -203,7 +207,7 @@ class RecordPublisher:
     def _expect_linger(self) -> None:
         if self._linger is None and self._batch.record_count() > 0:
             loop = asyncio.get_running_loop()
-            self._linger = loop.call_later(self._terms.pace.linger_s, self._begin_lingering_send)
+            self._linger = loop.call_later(self._linger_s, self._begin_lingering_send)
 
     def _begin_lingering_send(self) -> None:
         self._linger = None

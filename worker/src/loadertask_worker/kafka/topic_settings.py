@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ from aiokafka.errors import NoError, TopicAuthorizationFailedError, for_code
 from aiokafka.protocol.admin import DescribeConfigsRequest
 
 from loadertask_contract.parsing import Problem
-from loadertask_worker.errors import ConfigurationError
+from loadertask_worker.errors import SinkUnavailableError
+from loadertask_worker.patience import answer_bound_s
 
 if TYPE_CHECKING:
     from loadertask_worker.kafka.contact import BrokerConnection
@@ -24,21 +26,25 @@ async def venue_time_problem(broker: BrokerConnection, terms: Terms) -> Problem 
     """Why records cannot carry the venue's time in this topic; None if they can.
 
     Raises:
-        LoadError: no connection within the patience.
-        KafkaError: another answer than the settings or a refusal.
+        LoadError: no answer within the patience.
 
     """
     if not terms.has_venue_time:
         return None
     request = DescribeConfigsRequest([(_TOPIC, terms.topic, list(_SETTINGS))])
-    answer = await broker.ask(request)
+    try:
+        async with asyncio.timeout(answer_bound_s(terms.patience_s)):
+            answer = await broker.ask(request)
+    except TimeoutError as error:
+        what = f"the settings of topic {terms.topic} are not told"
+        raise SinkUnavailableError(terms.patience_s, what) from error
     ((code, text, _, _, entries),) = answer.resources
-    error = for_code(code)
-    if error is TopicAuthorizationFailedError:
+    refusal = for_code(code)
+    if refusal is TopicAuthorizationFailedError:
         missing = f"grant the ACL DescribeConfigs on topic {terms.topic}"
         return Problem(_VARIABLE, f"whether the topic keeps old records cannot be seen: {missing}")
-    if error is not NoError:
-        raise error(text)
+    if refusal is not NoError:
+        raise SinkUnavailableError(terms.patience_s, f"{refusal.__name__}: {text}")
     return settings_problem(
         terms.topic, {entry[0]: entry[1] for entry in entries}, terms.oldest_ms, time.time() * 1000
     )
@@ -58,14 +64,3 @@ def settings_problem(
         return None
     what = f"topic {topic} would delete the range at once: its retention.ms={retention_ms}"
     return Problem(_VARIABLE, f"{what}; set it to -1")
-
-
-def refuse(*problems: Problem | None) -> None:
-    """Raise all problems there are, at once.
-
-    Raises:
-        ConfigurationError: there is one.
-
-    """
-    if found := tuple(problem for problem in problems if problem):
-        raise ConfigurationError(*found)

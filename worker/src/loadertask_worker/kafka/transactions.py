@@ -65,8 +65,8 @@ class TransactionalDelivery(Shipper):
         """Count the records of earlier attempts too."""
         self._records = cursor.records if cursor else 0
 
-    async def send(self, parcel: Parcel) -> None:
-        """Send within the open transaction; returns when aiokafka has taken the parcel.
+    async def send(self, batch: Any, parcel: Parcel) -> None:
+        """Send within the open transaction; returns when aiokafka has taken the batch.
 
         Raises:
             SinkError: this or an earlier one failed, or Kafka takes no more within the patience.
@@ -76,8 +76,8 @@ class TransactionalDelivery(Shipper):
             self.raise_failure()
             if not self._open:
                 await self._begin()
-            self._open.append((parcel, await self._ship(parcel)))
-            self._open_bytes += parcel.batch.size()
+            self._open.append((parcel, await self._ship(batch, parcel)))
+            self._open_bytes += parcel.size_bytes
             if self._open_bytes >= self._terms.pace.transaction_bytes:
                 self._commit_soon()
 
