@@ -7,15 +7,24 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from tests.integration.venue_stream_client import StreamVenue, stream_venue
 
 DEPTH = "/api/v3/depth?symbol=BTCUSDT"
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture
-async def venue() -> AsyncIterator[StreamVenue]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def replay() -> AsyncIterator[StreamVenue]:
     async with stream_venue() as venue:
         yield venue
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def venue(replay: StreamVenue) -> StreamVenue:
+    """The module's replay as if it were new: starting one costs more than most tests."""
+    await replay.as_new()
+    return replay
 
 
 def applied(snapshot: Any, events: list[Any]) -> tuple[int, dict[str, str], dict[str, str]]:

@@ -12,8 +12,6 @@ import aiohttp
 import websockets
 
 from loadertask_devstack.venue.server import running_venue
-from loadertask_devstack.venue.state import wall_clock_ms
-from loadertask_devstack.venue.streams.rules import StreamRules
 
 PATIENCE_S = 10
 
@@ -28,9 +26,27 @@ class StreamVenue:
     async def stream(self, path: str, **options: Any) -> AsyncIterator[Listener]:
         """A connection to ``/ws...`` or ``/stream...``."""
         address = self.url.replace("http", "ws", 1) + path
-        options = {"compression": None, "proxy": None, "close_timeout": 1} | options
+        options = {
+            "compression": None,
+            "proxy": None,
+            "close_timeout": 1,
+            "max_queue": None,  # with one, the end waits behind data that nobody wants
+        } | options
         async with websockets.connect(address, **options) as socket:
             yield Listener(socket)
+
+    async def as_new(self) -> None:
+        """Undo what a test has switched, and forget what it did."""
+        for path in ("streams", "streams/faults", "faults", "limits", "audit"):
+            await self.control("DELETE", path)
+        for path, body in (
+            ("streams/rules", {}), ("clock", {"skew_ms": 0}), ("rest_lag", {"lag_ms": 0}),
+        ):  # fmt: skip
+            await self.control("PUT", path, body)
+
+    async def rules(self, **rules: object) -> None:
+        """Other limits and timing than the usual ones."""
+        await self.control("PUT", "streams/rules", rules)
 
     async def get(self, path: str) -> Any:
         """The JSON body of a request that succeeds."""
@@ -105,13 +121,11 @@ class Listener:
 
 
 @asynccontextmanager
-async def stream_venue(
-    rules: StreamRules | None = None, *, clock_ms: Callable[[], int] = wall_clock_ms
-) -> AsyncIterator[StreamVenue]:
+async def stream_venue() -> AsyncIterator[StreamVenue]:
     """A replay of its own."""
     timeout = aiohttp.ClientTimeout(total=20)
     async with (
-        running_venue(clock_ms=clock_ms, stream_rules=rules) as venue,
+        running_venue() as venue,
         aiohttp.ClientSession(venue.url, timeout=timeout) as session,
     ):
         yield StreamVenue(venue.url, session)

@@ -65,10 +65,13 @@ class KlineFeed:
     def _updates(self, after_ms: int, until_ms: int) -> Iterator[tuple[int, Candle]]:
         step, phase = self._step_ms, self._phase_ms
         first_ms = after_ms - (after_ms - phase) % step + step
+        before: Candle | None = None
         for time_ms in range(first_ms, until_ms + 1, step):
-            now, before = self._standing(time_ms), self._standing(time_ms - step)
+            before = self._standing(time_ms - step) if time_ms == first_ms else before
+            now = self._standing(time_ms)
             if now is not None and now != before and now.trade_count:
                 yield time_ms, now
+            before = now
 
     def _closings(self, after_ms: int, until_ms: int) -> Iterator[tuple[int, Candle]]:
         boundary_ms = self._open_at(after_ms - _LAST_CLOSING_MS)
