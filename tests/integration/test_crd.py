@@ -11,7 +11,7 @@ from kubernetes.client.exceptions import ApiException
 from tests.integration.api_server_fixtures import ROOT, ApiServer
 from tests.integration.loader_tasks import CANDLES, RANGE, Json, LoaderTasks, refusal
 
-from loadertask_contract.environment import VARIABLES
+from loadertask_contract.environment import TUNING_VARIABLES, VARIABLES
 from loadertask_contract.task_types import parse_load_type
 from loadertask_contract.time_range import parse_time_range
 from loadertask_operator.schema import parse_task
@@ -166,7 +166,7 @@ BAD: list[tuple[Any, str]] = [
         "spec.worker.resources.requests must not be larger than limits",
     ),
     (env({"name": "SYMBOL", "value": "X"}), "spec.worker.env[].name SYMBOL is a variable by which"),
-    (env({"name": "LOADER_DELIVERY", "value": "x"}), "must not start with LOADER_"),
+    (env({"name": "LOADER_CONTROL_SINCE", "value": "x"}), "must be one that tunes a load"),
     (env({"name": "A B", "value": "x"}), "spec.worker.env[0].name in body should match"),
     (env({"name": "A"}, {"name": "A"}), 'spec.worker.env[1]: Duplicate value: {"name":"A"}'),
     (
@@ -216,8 +216,10 @@ def test_a_name_that_pods_could_not_have_is_refused(
     assert message in refusal(refused.value)
 
 
-def test_every_variable_of_the_worker_is_refused_in_its_env(dry: LoaderTasks) -> None:
-    for variable in VARIABLES:
+def test_every_variable_that_the_operator_renders_is_refused_in_the_env_of_a_worker(
+    dry: LoaderTasks,
+) -> None:
+    for variable in set(VARIABLES) - set(TUNING_VARIABLES):
         with pytest.raises(ApiException) as refused:
             dry.create(env({"name": variable, "value": "x"}), dry_run=True)
         assert "spec.worker.env[0].name: Forbidden" in refusal(refused.value)
@@ -252,6 +254,7 @@ ODD: list[Json] = [
     changed(CANDLES, worker={"resources": {"requests": {"cpu": "250m"}, "limits": {"cpu": 1}}}),
     env({"name": "HTTPS_PROXY", "value": ""}, {"name": "symbol", "value": "x"}),
     env({"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}),
+    env(*({"name": variable, "value": "x"} for variable in TUNING_VARIABLES)),
     changed(
         CANDLES,
         worker={

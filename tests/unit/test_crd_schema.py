@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from loadertask_contract.environment import VARIABLES
+from loadertask_contract.environment import TUNING_VARIABLES, VARIABLES
 from loadertask_contract.intervals import Interval
 from loadertask_contract.task_types import TaskType, parse_load_type
 from loadertask_operator.schema import Spec
@@ -94,12 +94,17 @@ def test_types_and_intervals_are_those_of_the_contract() -> None:
         ]
 
 
-def test_the_refused_variables_are_exactly_those_a_worker_reads() -> None:
+def test_the_refused_variables_are_exactly_those_that_the_operator_renders() -> None:
     worker = SCHEMA["properties"]["spec"]["properties"]["worker"]["properties"]
-    rule, prefix = worker["env"]["items"]["properties"]["name"]["x-kubernetes-validations"]
-    assert prefix["rule"] == "!self.startsWith('LOADER_')"
-    refused = set(rule["rule"].partition("[")[2].partition("]")[0].replace("'", "").split(", "))
+    rules = worker["env"]["items"]["properties"]["name"]["x-kubernetes-validations"]
+    refused, tuning = (
+        set(rule["rule"].partition("[")[2].partition("]")[0].replace("'", "").split(", "))
+        for rule in rules
+    )
+    assert rules[1]["rule"].startswith("!self.startsWith('LOADER_') || self in [")
     assert refused == {name for name in VARIABLES if not name.startswith("LOADER_")}
+    assert tuning == set(TUNING_VARIABLES) <= set(VARIABLES)
+    assert all(name in rules[1]["message"] for name in tuning)
 
 
 def test_the_columns_of_kubectl_get_are_those_of_the_design() -> None:

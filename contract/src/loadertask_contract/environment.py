@@ -294,6 +294,17 @@ VARIABLES: tuple[str, ...] = (
 )
 """Every variable that a worker reads."""
 
+TUNING_VARIABLES: tuple[str, ...] = (
+    "LOADER_PATIENCE_SECONDS",
+    "LOADER_DELIVERY",
+    "LOADER_CLOSED_ONLY",
+    "LOADER_TRADES",
+    "LOADER_RECORD_TIME",
+    "LOADER_METRICS_PORT",
+    "LOADER_WEIGHT_SHARE",
+)
+"""Variables that the operator never renders: a task may set them for its worker."""
+
 SECRET_VARIABLES: tuple[str, ...] = (
     "KAFKA_USER_PRODUCER",
     "KAFKA_PASSWORD_PRODUCER",
