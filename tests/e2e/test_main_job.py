@@ -58,15 +58,53 @@ def test_a_recorded_day_arrives_digit_for_digit(bench: Bench) -> None:
     assert condition(bench.kubectl.task("day"), "Complete")["reason"] == "LoadFinished"
 
 
-@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
-def test_every_example_runs_to_its_end(bench: Bench, example: Path) -> None:
+def examples(*, live: bool) -> list[Path]:
+    return [path for path in sorted(EXAMPLES.glob("*.yaml")) if ("live" in path.name) is live]
+
+
+@pytest.mark.parametrize("example", examples(live=False), ids=lambda path: path.name)
+def test_every_example_of_history_runs_to_its_end(bench: Bench, example: Path) -> None:
     bench.kubectl("apply", f"--filename={example}")
-    bench.kubectl("wait", "lt", "--all", "--for=condition=Complete", "--timeout=90s")
+    bench.kubectl(
+        "wait", "lt", "--all", "--for=condition=Complete", "--timeout=120s", timeout_s=130
+    )
     (task,) = bench.kubectl.get("lt")["items"]
     status = task["status"]
     assert condition(task, "Complete")["reason"] == "LoadFinished"
     assert status["recordsWritten"] == len(bench.records(status["topic"])) > 0
     assert status["progress"]["percent"] == 100
+
+
+@pytest.mark.parametrize("example", examples(live=True), ids=lambda path: path.name)
+def test_every_live_example_follows_the_venue_until_it_is_stopped(
+    bench: Bench, example: Path
+) -> None:
+    bench.kubectl("apply", f"--filename={example}")
+    (task,) = bench.kubectl.get("lt")["items"]
+    name = task["metadata"]["name"]
+    bench.kubectl.wait_for_phase(name, "Running")
+
+    def status() -> dict[str, Any]:
+        found: dict[str, Any] = bench.kubectl.task(name)["status"]
+        return found
+
+    wait_until(
+        lambda: status().get("recordsWritten", 0) > 10,
+        60,
+        "records in the status",
+        lambda: json.dumps(status(), indent=1),
+    )
+    seen = status()
+    assert "percent" not in seen["progress"]
+    assert seen["progress"]["lagSeconds"] < 30
+    bench.kubectl("patch", f"lt/{name}", "--type=merge", '--patch={"spec":{"stop":true}}')
+    bench.kubectl("wait", f"lt/{name}", "--for=condition=Complete", "--timeout=60s")
+    stopped = bench.kubectl.task(name)
+    assert condition(stopped, "Complete")["reason"] == "Stopped"
+    records = bench.records(seen["topic"])
+    assert stopped["status"]["recordsWritten"] == len(records) >= seen["recordsWritten"]
+    last = [event for event in bench.events(seen["queueId"]) if event["finished"]]
+    assert [event["status"] for event in last] == ["interrupted"]
 
 
 def test_kubectl_get_shows_the_load_while_it_runs_and_after(bench: Bench) -> None:
