@@ -72,9 +72,14 @@ class TradePages:
         is_raw = self._kind is Trades.RAW
         if found := await self._aggregates(startTime=time_ms):
             return FirstTrade(found[0].first if is_raw else found[0].own, found[0].time_ms)
+        newest_id = await self.newest_id()
+        return FirstTrade(0 if newest_id is None else newest_id + 1)
+
+    async def newest_id(self) -> int | None:
+        """The id of the newest trade; None where there is none."""
         if latest := await self._aggregates():
-            return FirstTrade(1 + (latest[-1].last if is_raw else latest[-1].own))
-        return FirstTrade(0)
+            return latest[-1].last if self._kind is Trades.RAW else latest[-1].own
+        return None
 
     async def _aggregates(self, **selection: int) -> list[_Aggregate]:
         params: Params = {"symbol": self._symbol, **selection, "limit": ROWS_PER_REQUEST}

@@ -19,7 +19,7 @@ from loadertask_worker.tasks.live_task import LiveTask
 from loadertask_worker.windows import ROWS_PER_REQUEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from loadertask_contract.environment import WorkerEnvironment
     from loadertask_contract.messages import Headers
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 _STREAMS = {Trades.AGGREGATE: "aggTrade", Trades.RAW: "trade"}
 # The database behind REST may lag the stream; ids further behind are those of another sequence.
 _LARGEST_LAG = 10_000
-
-
-# Nothing has happened by then, but the venue takes no times far ahead.
-_AHEAD_MS = 5_000
 
 
 class LiveTradeTask(LiveTask):
@@ -64,20 +60,14 @@ class LiveTradeTask(LiveTask):
     def source(self, venue: BinanceRest, cursor: Cursor | None, reporter: Reporter) -> LiveSource:
         """The sequence of trades and the REST interface that fills its holes."""
         pages = TradePages(venue, self._symbol, self._kind)
-        return LiveTrades(pages, cursor, reporter, lambda: int(venue.venue_time_s() * 1000))
+        return LiveTrades(pages, cursor, reporter)
 
 
 class LiveTrades:
     """See ``live_source.LiveSource``."""
 
-    def __init__(
-        self,
-        pages: TradePages,
-        cursor: Cursor | None,
-        reporter: Reporter,
-        now_ms: Callable[[], int],
-    ) -> None:
-        self._pages, self._reporter, self._now_ms = pages, reporter, now_ms
+    def __init__(self, pages: TradePages, cursor: Cursor | None, reporter: Reporter) -> None:
+        self._pages, self._reporter = pages, reporter
         next_id, through_ms = (cursor.position, cursor.through_ms) if cursor else (None, 0)
         self.sequence = TradeSequence(next_id, through_ms, HoldBounds())
         self._is_behind = cursor is not None
@@ -96,8 +86,8 @@ class LiveTrades:
 
     async def newest_at_venue(self) -> tuple[int, ...]:
         """The id of the newest trade."""
-        to_come = await self._pages.first_at(self._now_ms() + _AHEAD_MS)
-        return (to_come.trade_id - 1,) if to_come.trade_id else ()
+        newest_id = await self._pages.newest_id()
+        return () if newest_id is None else (newest_id,)
 
     def went_backwards(self, at_venue: tuple[int, ...]) -> None:
         """Ids that begin anew are another sequence: what is behind them cannot be known."""

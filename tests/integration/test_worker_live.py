@@ -1,0 +1,312 @@
+"""Live types as real processes against the replay and a real Kafka: compared with REST."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from tests.integration.venue_stream_client import StreamVenue, stream_venue
+from tests.integration.worker_process import (
+    Task,
+    WorkerProcess,
+    run_worker,
+    running_worker,
+)
+
+from loadertask_contract.commands import Command, ControlCommand, encode_command
+from loadertask_contract.events import EventStatus
+from loadertask_contract.exit_codes import ExitCode
+from loadertask_devstack.kafka import Kafka
+from loadertask_devstack.kafka.topics import Record
+
+pytestmark = pytest.mark.integration
+
+SYMBOL = "BTCUSDT"
+REST = ("source", b"rest")
+
+
+# The replay's pairs trade once in some seconds: its clock runs faster where trades are followed,
+# from a day ago on, so that it does not reach the future.
+TRADE_PACE = 100
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+async def venue(request: pytest.FixtureRequest) -> AsyncIterator[StreamVenue]:
+    async with stream_venue() as running:
+        if "trades" in request.node.name:
+            clock = {"now_ms": time.time_ns() // 1_000_000 - DAY_MS, "rate": TRADE_PACE}
+            await running.control("PUT", "clock", clock)
+        yield running
+
+
+@pytest.fixture
+def new_task(kafka: Kafka, venue: StreamVenue, unique: Callable[[str], str]) -> Callable[..., Task]:
+    """A live task as the operator would order it from the second image: the smaller environment."""
+
+    def task(kind: str, **more: str) -> Task:
+        queue_id = unique("ws-Live")
+        return Task(
+            kafka,
+            {
+                "QUEUE_ID": queue_id,
+                "SYMBOL": SYMBOL,
+                "TYPE": kind,
+                "KAFKA_TOPIC": f"{queue_id}-data",
+                "TELEMETRY_PRODUCER_ID": f"loader-ws__{queue_id[-6:]}",
+                "KAFKA_BOOTSTRAP_SERVERS": kafka.secure,
+                "KAFKA_USER_PRODUCER": "loader",
+                "KAFKA_PASSWORD_PRODUCER": kafka.password("loader"),
+                "CA_PATH": str(kafka.ca_path),
+                "BINANCE_WS_URL": venue.url.replace("http", "ws", 1) + "/ws",
+                "BINANCE_API_URL": venue.url,
+                "LOADER_METRICS_PORT": "0",
+                **more,
+            },
+        )
+
+    return task
+
+
+class Live:
+    """A running worker, its venue, and what is in its topic."""
+
+    def __init__(self, task: Task, worker: WorkerProcess, venue: StreamVenue) -> None:
+        self.task, self.worker, self.venue = task, worker, venue
+
+    async def has(self, is_enough: Callable[[list[Record]], bool]) -> list[Record]:
+        """Wait until the topic holds enough; everything there is then."""
+        deadline_s = time.monotonic() + 30
+        while not is_enough(records := await self.task.records()):
+            assert time.monotonic() < deadline_s, "".join(self.worker.lines)
+            await asyncio.sleep(0.05)
+        return records
+
+    async def grows(self, by: int = 8) -> list[Record]:
+        """Wait until there are so many more records."""
+        wanted = len(await self.task.records()) + by
+        return await self.has(lambda records: len(records) >= wanted)
+
+    async def suffers(self, kind: str, **fields: Any) -> None:
+        """A fault of the next frame, or of the connection, and what the worker makes of it."""
+        await self.venue.fault(kind, **fields)
+        await self.grows()
+
+    async def connections(self) -> int:
+        """How often the worker has connected to the stream."""
+        return len(await self.venue.connections())
+
+    async def stop(self) -> list[Record]:
+        """Stop by command, as the operator does; everything there is then."""
+        command = encode_command(ControlCommand(Command.STOP, self.task.queue_id))
+        producer = Producer({"bootstrap.servers": self.task.kafka.plain})
+        producer.produce("queue-control", command.value)
+        assert producer.flush(10) == 0
+        ended = await self.worker.ended()
+        assert ended.exit_code == 0, ended.stderr
+        assert (await self.task.statuses())[-1] is EventStatus.INTERRUPTED
+        return await self.task.records()
+
+
+@asynccontextmanager
+async def following(task: Task, venue: StreamVenue, first: int = 1) -> AsyncIterator[Live]:
+    """The worker of a task once it has published something."""
+    async with running_worker(task.variables) as worker:
+        await worker.says("started: ")
+        live = Live(task, worker, venue)
+        await live.grows(first)
+        yield live
+
+
+async def true_trades(venue: StreamVenue, first_id: int, last_id: int) -> list[bytes]:
+    """The same trades by REST, spelled by the contract."""
+    found: list[bytes] = []
+    while first_id <= last_id:
+        path = f"/api/v3/aggTrades?symbol={SYMBOL}&fromId={first_id}&limit=1000"
+        rows = await venue.get(path)
+        found += [
+            (
+                f'{{"trade_id":{row["a"]},"price":{row["p"]},"quantity":{row["q"]},'
+                f'"timestamp":{row["T"]},"is_buyer_maker":{json.dumps(row["m"])},'
+                f'"symbol":"{SYMBOL}"}}'
+            ).encode()
+            for row in rows
+            if row["a"] <= last_id
+        ]
+        first_id = rows[-1]["a"] + 1
+    return found
+
+
+async def assert_true_trades(venue: StreamVenue, records: list[Record]) -> None:
+    """Every trade between the first and the last is there, once, in order, digit for digit."""
+    ids = [json.loads(record.value)["trade_id"] for record in records]
+    values = [record.value for record in records]
+    assert values == await true_trades(venue, ids[0], ids[-1])
+
+
+async def test_trades_arrive_once_and_in_order_whatever_the_stream_suffers(
+    new_task: Callable[..., Task], venue: StreamVenue
+) -> None:
+    task = new_task("ws_trades")
+    async with following(task, venue) as live:
+        for kind in ("drop", "duplicate", "swap", "unknown_event", "fragment"):
+            await live.suffers(kind)
+        assert await live.connections() == 1
+        for kind in ("not_json", "huge", "reset", "end"):
+            await live.suffers(kind)
+        assert await live.connections() == 5
+        await live.suffers("shutdown", delay_s=0.5)
+        await live.worker.kill()
+
+    async with following(task, venue) as live:
+        begun_s = time.monotonic()
+        records = await live.stop()
+        assert time.monotonic() - begun_s < 2
+
+    await assert_true_trades(venue, records)
+    assert {record.key for record in records} == {SYMBOL.encode()}
+    assert {record.headers for record in records} == {(), (REST,)}
+    events = await task.events()
+    assert events[0].progress.delivery == "effectively_once"
+    assert events[-1].payload.records_written == len(records)
+    assert events[-1].progress.lag_ms is not None
+
+
+async def test_raw_trades_go_on_while_rest_is_banned_and_the_hole_is_filled_after(
+    new_task: Callable[..., Task], venue: StreamVenue
+) -> None:
+    async with following(new_task("ws_trades", LOADER_TRADES="raw"), venue, first=3) as live:
+        ban = {"kind": "status", "status": 418, "code": -1003, "retry_after_s": 2}
+        rule = {"match": {"path": "/api/v3/historicalTrades"}, "fault": ban, "times": 1}
+        await venue.control("POST", "faults", [rule])
+        await venue.fault("drop")
+        await live.has(lambda records: any(REST in record.headers for record in records))
+        await live.grows()
+        records = await live.stop()
+
+    ids = [json.loads(record.value)["trade_id"] for record in records]
+    assert ids == list(range(ids[0], ids[-1] + 1))
+    assert "banned" in "".join(live.worker.lines)
+
+
+async def test_a_stream_of_trades_that_falls_silent_is_connected_anew(
+    new_task: Callable[..., Task], venue: StreamVenue
+) -> None:
+    async with following(new_task("ws_trades"), venue) as live:
+        await venue.order("silence", delay_s=60)
+        await live.grows()
+        records = await live.stop()
+
+    assert "the stream is silent" in "".join(live.worker.lines)
+    await assert_true_trades(venue, records)
+
+
+def true_candle(row: list[Any], interval: str) -> bytes:
+    names = (
+        "open_time", "open", "high", "low", "close", "volume", "close_time", "quote_asset_volume",
+        "number_of_trades", "taker_buy_base_asset_volume", "taker_buy_quote_asset_volume",
+    )  # fmt: skip
+    numbers = ",".join(f'"{name}":{value}' for name, value in zip(names, row, strict=False))
+    return f'{{{numbers},"symbol":"{SYMBOL}","interval":"{interval}"}}'.encode()
+
+
+def is_closed(record: Record) -> bool:
+    return ("is_closed", b"true") in record.headers
+
+
+async def assert_true_candles(
+    venue: StreamVenue, records: list[Record], interval: str = "1s"
+) -> None:
+    """Every candle between the first and the last is closed once, in its turn, as REST has it."""
+    closed = [record.value for record in records if is_closed(record)]
+    opens = [json.loads(value)["open_time"] for value in closed]
+    path = f"/api/v3/klines?symbol={SYMBOL}&interval={interval}&limit=1000"
+    rows = await venue.get(f"{path}&startTime={opens[0]}&endTime={opens[-1]}")
+    assert closed == [true_candle(row, interval) for row in rows]
+
+
+async def test_candles_are_closed_once_each_whatever_frames_are_lost(
+    new_task: Callable[..., Task], venue: StreamVenue
+) -> None:
+    task = new_task("ws_candles_1s", LOADER_CLOSED_ONLY="true")
+    async with following(task, venue, first=2) as live:
+        await venue.fault("drop")
+        await live.has(lambda records: any(REST in record.headers for record in records))
+        await venue.order("reset")
+        await live.grows(by=2)
+        await live.worker.kill()
+
+    async with following(task, venue, first=2) as live:
+        records = await live.stop()
+
+    assert all(is_closed(record) for record in records)
+    await assert_true_candles(venue, records)
+
+
+def kinds_of(records: list[Record]) -> list[str]:
+    """Check that every change continues what stands before it, or a gap says that it does not."""
+    kinds = [dict(record.headers).get("kind", b"diff").decode() for record in records]
+    book_id = -1
+    for kind, record in zip(kinds, records, strict=True):
+        value = json.loads(record.value)
+        if kind == "snapshot":
+            assert value["lastUpdateId"] >= book_id
+            book_id = value["lastUpdateId"]
+        elif kind == "gap":
+            assert value["expected_update_id"] == book_id + 1
+            book_id = value["got_update_id"] - 1
+        else:
+            assert value["U"] <= book_id + 1 <= value["u"]
+            book_id = value["u"]
+    return kinds
+
+
+async def test_an_order_book_begins_with_a_snapshot_and_again_after_each_gap(
+    new_task: Callable[..., Task], venue: StreamVenue
+) -> None:
+    task = new_task("ws_depth")
+    async with following(task, venue, first=3) as live:
+        await live.suffers("duplicate")
+        await live.suffers("swap")
+        await venue.order("shutdown", delay_s=1)
+        await live.grows()
+        await venue.order("reset")
+        await live.grows()
+        await live.worker.kill()
+
+    async with following(task, venue, first=3) as live:
+        records = await live.stop()
+
+    kinds = kinds_of(records)
+    runs = [kind for kind, before in zip(kinds, ["", *kinds], strict=False) if kind != before]
+    assert runs == ["snapshot", "diff", *["gap", "snapshot", "diff"] * 3], "swap, reset, restart"
+    changes = [
+        json.loads(r.value) for r, kind in zip(records, kinds, strict=True) if kind == "diff"
+    ]
+    stream = "btcusdt@depth@100ms"
+    events = await venue.events(stream, changes[0]["E"], changes[-1]["E"] + 1)
+    assert [change for change in changes if change not in events] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "exit_code", "reason"),
+    [
+        ({"SYMBOL": "NOSUCHUSDT"}, ExitCode.REFUSED_BY_VENUE, "RefusedByVenue"),
+        ({"BINANCE_WS_URL": "ws://127.0.0.1:1/ws"}, ExitCode.TRY_AGAIN, "VenueUnavailable"),
+    ],
+)
+async def test_a_stream_that_cannot_be_ends_the_attempt(
+    new_task: Callable[..., Task], change: dict[str, str], exit_code: ExitCode, reason: str
+) -> None:
+    task = new_task("ws_candles_1s", LOADER_PATIENCE_SECONDS="1", **change)
+
+    ended = await run_worker(task.variables)
+
+    assert ended.exit_code == exit_code, ended.stderr
+    assert (await task.events())[-1].progress.reason == reason
