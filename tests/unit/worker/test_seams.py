@@ -4,9 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadertask_worker.seams import CANCELLED, Hole, OutOfOrderError, Rows, Seam
+from loadertask_worker.seams import CANCELLED, Hole, OutOfOrderError, Rows, Seam, every_position
 
 STEP = 60
+
+
+def grid(position: int) -> int:
+    return -(-position // STEP) * STEP
 
 
 def rows(*positions: int) -> Rows:
@@ -21,27 +25,44 @@ def walked(seam: Seam, given_rows: Rows) -> list[tuple[int, ...] | Hole]:
 
 
 def test_dense_rows_pass_as_they_are() -> None:
-    seam = Seam(0, 0, STEP)
+    seam = Seam(0, grid, STEP)
     assert walked(seam, rows(0, 60, 120)) == [(0, 60, 120)]
     assert walked(seam, rows(180)) == [(180,)]
 
 
 def test_a_hole_before_between_and_after_rows_is_seen_at_the_next_row() -> None:
-    seam = Seam(0, 0, STEP)
+    seam = Seam(0, grid, STEP)
     assert walked(seam, rows(60, 240)) == [Hole(0, 60), (60,), Hole(61, 240), (240,)]
     assert walked(seam, rows(300, 420)) == [(300,), Hole(301, 420), (420,)]
 
 
-def test_rows_off_the_grid_leave_no_hole_and_may_lie_close_to_the_next_on_it() -> None:
-    seam = Seam(0, 0, STEP)
-    assert walked(seam, rows(0, 60, 100, 160, 220, 240)) == [(0, 60), (100, 160, 220), (240,)]
+def test_a_row_off_the_grid_is_refused_before_it_is_passed() -> None:
+    seam = Seam(0, grid, STEP)
+    with pytest.raises(OutOfOrderError, match="100 is not on the grid"):
+        walked(seam, rows(0, 60, 100, 160))
+    assert (seam.floor, seam.due) == (61, 120)
+
+
+def test_a_seam_that_is_not_sure_takes_earlier_rows_to_begin_with() -> None:
+    seam = Seam(120, grid, STEP, is_sure=False)
+    assert walked(seam, rows(0, 60)) == [(0, 60)]
+    with pytest.raises(OutOfOrderError, match="was due"):
+        walked(seam, rows(60))
+
+
+def test_what_was_reached_by_other_means_is_not_due_again() -> None:
+    seam = Seam(0, grid, STEP)
+    seam.reach(130)
+    assert walked(seam, rows(180)) == [(180,)]
+    seam.reach(100)
+    assert seam.floor == 181
 
 
 @pytest.mark.parametrize("positions", [(0, 60, 60), (0, 120, 60), (0, -60)])
 def test_rows_that_repeat_or_go_backwards_are_refused_where_they_do(
     positions: tuple[int, ...],
 ) -> None:
-    seam = Seam(0, 0, STEP)
+    seam = Seam(0, grid, STEP)
     with pytest.raises(OutOfOrderError, match="was due"):
         walked(seam, rows(*positions))
     assert seam.floor == max(positions[:2]) + 1
@@ -51,12 +72,12 @@ def test_rows_that_repeat_or_go_backwards_are_refused_where_they_do(
 def test_rows_and_holes_cover_everything_once_whatever_is_missing(
     present: set[int], split: int, step: int
 ) -> None:
-    positions = sorted(present)
-    seam, covered, floor = Seam(0, 0, step), [], 0
+    positions = sorted(position * step for position in present)
+    seam, covered, floor = Seam(0, lambda p: -(-p // step) * step, step), [], 0
     for piece in [*seam.fit(rows(*positions[:split])), *seam.fit(rows(*positions[split:]))]:
         if isinstance(piece, Hole):
             assert floor <= piece.start < piece.end
-            assert not present & set(range(piece.start, piece.end))
+            assert not {*positions} & set(range(piece.start, piece.end))
         else:
             covered += piece.positions
             floor = piece.positions[-1] + 1
@@ -66,6 +87,6 @@ def test_rows_and_holes_cover_everything_once_whatever_is_missing(
 
 def test_what_the_venue_has_taken_back_is_not_published_and_leaves_no_hole() -> None:
     taken_back = Rows([1, 2, 3], [10, 11, 12], [b"1", CANCELLED, b"3"])
-    assert [*Seam(1, 1, 1).fit(taken_back)] == [taken_back]
+    assert [*Seam(1, every_position, 1).fit(taken_back)] == [taken_back]
     assert taken_back.published() == Rows([1, 3], [10, 12], [b"1", b"3"])
     assert rows(1).published() == rows(1)

@@ -27,9 +27,10 @@ RAW_TRADE: dict[str, Any] = {
 
 _decimals = st.from_regex(r"\A(0|[1-9][0-9]{0,9})(\.[0-9]{1,12})?\Z")
 _whole = st.integers(0, 10**15)
+_times = st.integers(10**12, 10**13 - 1)
 _agg_trades = st.lists(
     st.fixed_dictionaries(
-        {"a": _whole, "p": _decimals, "q": _decimals, "f": _whole, "l": _whole, "T": _whole,
+        {"a": _whole, "p": _decimals, "q": _decimals, "f": _whole, "l": _whole, "T": _times,
          "m": st.booleans(), "M": st.booleans()}
     ),
     max_size=5,
@@ -115,6 +116,8 @@ def test_what_is_not_json_may_be_tried_again(body: bytes) -> None:
         ("f", -2, "'-2'"),
         ("l", None, "'None'"),
         ("T", "1577977823305", "'1577977823305'"),
+        ("T", 1577977823305123, "'1577977823305123'"),
+        ("T", 1577977823, "'1577977823'"),
         ("m", "true", "'true'"),
         ("m", 1, "'1'"),
     ],

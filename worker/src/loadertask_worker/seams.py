@@ -10,14 +10,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 CANCELLED = b""
 """The record of a row that the venue has taken back: it has a position and is not published."""
 
 
+def every_position(position: int) -> int:
+    """The grid of ids: none is left out."""
+    return position
+
+
 class OutOfOrderError(Exception):
-    """Rows that go backwards or repeat; whoever knows their source says what that means."""
+    """Rows that go backwards, repeat or stand where none can.
+
+    Whoever knows their source says what that means.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +67,23 @@ class Seam:
     """Where the sequence has got to.
 
     ``floor`` is the lowest position that may come next, ``due`` the highest at which the next row
-    leaves no hole. They differ for candles, whose times need not lie on the grid.
+    leaves no hole: they differ where positions are times on a grid.
     """
 
-    def __init__(self, floor: int, due: int, step: int, *, is_sure: bool = True) -> None:
-        """``is_sure``: nothing before ``floor`` is wanted, even if a source has it."""
-        self.floor, self.due, self._step, self._is_sure = floor, due, step, is_sure
+    def __init__(
+        self, floor: int, grid: Callable[[int], int], step: int, *, is_sure: bool = True
+    ) -> None:
+        """A sequence that has got nowhere yet.
+
+        Args:
+            floor: where it begins.
+            grid: the first position at or after another one that a row can have.
+            step: between two such positions.
+            is_sure: nothing before ``floor`` is wanted, even if a source has it.
+
+        """
+        self.floor, self.due = floor, grid(floor)
+        self.grid, self._step, self._is_sure = grid, step, is_sure
 
     @property
     def lowest(self) -> int:
@@ -75,7 +94,8 @@ class Seam:
         """Rows and the holes before and between them, in order; the seam moves past each.
 
         Raises:
-            OutOfOrderError: a row below the floor. What came before it has been given.
+            OutOfOrderError: a row below the floor, or off the grid: candles of the outages of 2017
+                and 2018 are, and REST says which. What came before it has been given.
 
         """
         positions, start = rows.positions, 0
@@ -83,6 +103,8 @@ class Seam:
             first = positions[start]
             if first < self.floor and self._is_sure:
                 raise OutOfOrderError(f"{first} comes where at least {self.floor} was due")
+            if self.grid(first) != first:
+                raise OutOfOrderError(f"{first} is not on the grid")
             if first > self.due:
                 yield Hole(self.floor, first)
             stop = start + self._dense_length(positions, start)
@@ -94,10 +116,10 @@ class Seam:
         """Everything up to ``last`` is there, and it is a row."""
         self.floor, self.due, self._is_sure = last + 1, last + self._step, True
 
-    def reach(self, position: int, due: int) -> None:
+    def reach(self, position: int) -> None:
         """Everything before ``position`` is there, as far as there is anything."""
         if position >= self.floor:
-            self.floor, self.due, self._is_sure = position, max(self.due, due), True
+            self.floor, self.due, self._is_sure = position, self.grid(position), True
 
     def _dense_length(self, positions: list[int], start: int) -> int:
         """How many rows from ``start`` on follow each other with one step between them."""

@@ -19,7 +19,9 @@ INTEGER = rb"(?:0|[1-9][0-9]{0,18}+)"
 DECIMAL = rb"(?:0|[1-9][0-9]{0,38}+)(?:\.[0-9]{1,38}+)?+"
 # In a file of the archive: 13 digits are milliseconds (since 2001), 16 digits microseconds.
 MS_DIGITS = 13
+MS_TIME = rb"[1-9][0-9]{12}"
 FILE_TIME = rb"[1-9][0-9]{12}(?:[0-9]{3})?+"
+_MS_TIME_TEXT = re.compile(MS_TIME.decode())
 _INTEGER_TEXT = re.compile(INTEGER.decode())
 _DECIMAL_TEXT = re.compile(DECIMAL.decode())
 
@@ -52,6 +54,13 @@ def integer_cell(row: int, field: str, value: Any) -> bytes:
     if isinstance(value, Number) and _INTEGER_TEXT.fullmatch(value):
         return value.encode()
     raise _wrong(row, field, value, "an integer")
+
+
+def time_cell(row: int, field: str, value: Any) -> bytes:
+    """The text of a time in milliseconds; raises ProtocolViolatedError for anything else."""
+    if isinstance(value, Number) and _MS_TIME_TEXT.fullmatch(value):
+        return value.encode()
+    raise _wrong(row, field, value, "a time in milliseconds")
 
 
 def decimal_cell(row: int, field: str, value: Any) -> bytes:

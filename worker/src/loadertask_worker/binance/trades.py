@@ -17,11 +17,13 @@ from loadertask_worker.binance.cells import (
     DECIMAL,
     FILE_TIME,
     INTEGER,
+    MS_TIME,
     Number,
     bool_cell,
     decimal_cell,
     integer_cell,
     json_list,
+    time_cell,
 )
 from loadertask_worker.errors import ProtocolViolatedError
 from loadertask_worker.seams import CANCELLED, Rows
@@ -51,7 +53,7 @@ class _Cell:
 
 
 _WHOLE = _Cell(INTEGER, integer_cell, INTEGER)
-_TIME = _Cell(INTEGER, integer_cell, FILE_TIME)
+_TIME = _Cell(MS_TIME, time_cell, FILE_TIME)
 _NUMBER = _Cell(DECIMAL, decimal_cell, DECIMAL, is_quoted=True)
 _FLAG = _Cell(rb"(?:true|false)", bool_cell, rb"(?:True|False|true|false)")
 _TRADE = _Cell(_TRADE_ID, _trade_id_cell, _TRADE_ID)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from loadertask_contract.intervals import Interval, count_opens, next_open, open_at_or_after
@@ -63,17 +64,14 @@ class CandleSource:
         return page.opens[0] if page.opens else window.end_ms
 
     def _seam_at(self, position: int) -> Seam:
-        due_ms = self.due_at(position)
+        grid = partial(open_at_or_after, self._interval)
+        first_ms = grid(position)
         # Months differ in length, and have no files: their step is never looked at.
-        return Seam(position, due_ms, next_open(self._interval, due_ms) - due_ms)
+        return Seam(position, grid, next_open(self._interval, first_ms) - first_ms)
 
     async def position_at(self, time_ms: int) -> int:
         """Candles stand where they open."""
         return time_ms
-
-    def due_at(self, position: int) -> int:
-        """The first open of the grid."""
-        return open_at_or_after(self._interval, position)
 
     def rest_pages(self, start: int, end: int) -> Iterator[Coroutine[None, None, Page]]:
         """A page for each window."""

@@ -53,9 +53,6 @@ class Source(Protocol):
     async def position_at(self, time_ms: int) -> int:
         """The position of the first row at or after a moment."""
 
-    def due_at(self, position: int) -> int:
-        """The highest position of the first row from ``position`` on that leaves no hole."""
-
     def rest_pages(self, start: int, end: int) -> Iterable[Coroutine[None, None, Page]]:
         """Everything that REST has at positions in [start, end)."""
 
@@ -193,11 +190,10 @@ class History:
         if end_ms <= self._reached_ms:
             return
         end = await self._unless_stopped(self._source.position_at(end_ms))
-        due = self._source.due_at(end)
-        if self._seam.due < due:
+        if self._seam.due < self._seam.grid(end):
             async for page in self._rest(self._seam.floor, end):
                 yield page
-        self._seam.reach(end, due)
+        self._seam.reach(end)
         self._reached_ms = end_ms
 
     async def _rest(self, start: int, end: int) -> AsyncIterator[Page]:

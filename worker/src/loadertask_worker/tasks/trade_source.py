@@ -8,7 +8,7 @@ from loadertask_worker.binance.archive_rows import TradeReader
 from loadertask_worker.binance.trade_pages import FirstTrade, TradePages
 from loadertask_worker.errors import ProtocolViolatedError
 from loadertask_worker.kafka.records import Page
-from loadertask_worker.seams import Hole, OutOfOrderError, Rows, Seam
+from loadertask_worker.seams import Hole, OutOfOrderError, Rows, Seam, every_position
 from loadertask_worker.windows import ROWS_PER_REQUEST
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class TradeSource:
         self._reporter = reporter
         self._first = FirstTrade(0, 0)
         self.reader = TradeReader(symbol, kind)
-        self.seam = Seam(0, 0, 1)
+        self.seam = Seam(0, every_position, 1)
         self.pages_in_flight = venue.limiter.requests_in_flight(
             self._pages.weight, _MOST_PAGES_IN_FLIGHT
         )
@@ -37,22 +37,17 @@ class TradeSource:
     async def begin_at(self, time_ms: int) -> None:
         """Begin with the first trade at a moment; the archive may know an earlier one."""
         self._first = await self._pages.first_at(time_ms)
-        trade_id = self._first.trade_id
-        self.seam = Seam(trade_id, trade_id, 1, is_sure=False)
+        self.seam = Seam(self._first.trade_id, every_position, 1, is_sure=False)
 
     def go_on_at(self, trade_id: int) -> None:
         """Begin with a trade."""
-        self.seam = Seam(trade_id, trade_id, 1)
+        self.seam = Seam(trade_id, every_position, 1)
 
     async def position_at(self, time_ms: int) -> int:
         """The id of the first trade at or after a moment, or of the next one to come."""
         if time_ms <= self._first.time_ms:
             return self._first.trade_id
         return (await self._pages.first_at(time_ms)).trade_id
-
-    def due_at(self, position: int) -> int:
-        """Ids leave none out."""
-        return position
 
     def rest_pages(self, start: int, end: int) -> Iterator[Coroutine[None, None, Page]]:
         """A page for each thousand ids."""
@@ -103,7 +98,9 @@ def _holes(rows: Rows, start: int, end: int) -> list[Hole]:
     if not len(rows):
         raise ProtocolViolatedError(f"no trades from id {start} on, though there is {end - 1}")
     try:
-        found = [piece for piece in Seam(start, start, 1).fit(rows) if isinstance(piece, Hole)]
+        found = [
+            piece for piece in Seam(start, every_position, 1).fit(rows) if isinstance(piece, Hole)
+        ]
     except OutOfOrderError as error:
         raise ProtocolViolatedError(f"trade id {error}") from error
     return [Hole(hole.start, min(hole.end, end)) for hole in found if hole.start < end]
