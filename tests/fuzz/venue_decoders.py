@@ -22,6 +22,7 @@ from loadertask_worker.binance.archive_rows import (
     TradeReader,
     pieces,
 )
+from loadertask_worker.binance.depth import parse_snapshot
 from loadertask_worker.binance.exchange_info import parse_exchange_info, parse_server_time
 from loadertask_worker.binance.frames import FrameParser, Ignored
 from loadertask_worker.binance.klines import KlineParser
@@ -66,6 +67,7 @@ _DEPTH_FRAME = (
     b'{"e":"depthUpdate","E":1672531200013,"s":"BTCUSDT","U":157,"u":160,'
     b'"b":[["0.0024","10"]],"a":[["0.0026","100"]]}'
 )
+_SNAPSHOT = b'{"lastUpdateId":160,"bids":[["0.0024","10"]],"asks":[["0.0026","100"]]}'
 _CANDLE_LINE = (
     b"1672531200000,16541.77000000,16545.7,16508.39,16529.67,4364.8,1672531259999,72146293.5,"
     b"149854,2179.9,36032482.97,0\n"
@@ -129,6 +131,15 @@ def check_frame(data: bytes) -> None:
     else:
         assert (record["price"], record["quantity"]) == (event["p"], event["q"])
         assert record["timestamp"] == event["T"]
+
+
+def check_snapshot(data: bytes) -> None:
+    try:
+        snapshot = parse_snapshot(data)
+    except SourceError:
+        return
+    assert strict(snapshot.record) == strict(data)
+    assert int(strict(data)["lastUpdateId"]) == snapshot.last_id
 
 
 def check_candle_lines(data: bytes) -> None:
@@ -217,6 +228,7 @@ VENUE_DECODERS = (
             b'{"e":"serverShutdown","E":1}',
         ],
     ),
+    Decoder("snapshot", check_snapshot, [_SNAPSHOT, b" %s\n" % _SNAPSHOT]),
     Decoder("candle-lines", check_candle_lines, [_CANDLE_LINE, _CANDLE_LINE * 2]),
     Decoder("aggregate-lines", check_aggregate_lines, [_AGG_LINE, _AGG_LINE * 2]),
     Decoder("raw-lines", check_raw_lines, [_RAW_LINE, _RAW_LINE * 2]),

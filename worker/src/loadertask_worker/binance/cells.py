@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 from loadertask_worker.errors import ProtocolViolatedError, SourceUnavailableError
 
@@ -30,6 +30,14 @@ class Number(str):
     """A number of a JSON text, as spelled there."""
 
     __slots__ = ()
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+STRICT_JSON = json.JSONDecoder(parse_constant=_refuse)
+"""For what is published as received: Python alone takes NaN and Infinity for JSON."""
 
 
 def json_list(body: bytes, of_what: str) -> list[Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from loadertask_worker.binance.cells import STRICT_JSON
 from loadertask_worker.binance.levels import check_levels
 from loadertask_worker.errors import ProtocolViolatedError, SourceUnavailableError
 
@@ -50,7 +50,7 @@ def parse_snapshot(body: bytes) -> Snapshot:
 
     """
     try:
-        book = json.loads(body.decode())
+        book = STRICT_JSON.decode(body.decode())
     except (ValueError, RecursionError) as error:
         raise SourceUnavailableError("the answer is not JSON") from error
     if not isinstance(book, dict) or type(last_id := book.get("lastUpdateId")) is not int:

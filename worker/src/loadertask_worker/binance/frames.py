@@ -7,13 +7,12 @@ web-socket-streams.md.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from loadertask_contract.records import candle_template, trade_template
-from loadertask_worker.binance.cells import DECIMAL
+from loadertask_worker.binance.cells import DECIMAL, STRICT_JSON
 from loadertask_worker.binance.levels import check_levels
 from loadertask_worker.errors import ProtocolViolatedError, SourceUnavailableError
 from loadertask_worker.live.updates import BookUpdate, CandleUpdate, TradeUpdate
@@ -77,7 +76,7 @@ class FrameParser:
         event = _json_object(frame)
         payload = frame
         if "stream" in event and isinstance(event.get("data"), dict):
-            event, payload = event["data"], _data_of(frame)
+            event, payload = event["data"], _data_of(frame, event["data"])
         name = event.get("e")
         if isinstance(name, str):
             reader = self._readers.get(name)
@@ -143,7 +142,7 @@ class FrameParser:
 
 def _json_object(frame: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(frame.decode())
+        found = STRICT_JSON.decode(frame.decode())
     except (ValueError, RecursionError) as error:
         shown = repr(frame[:80].decode("utf-8", "replace"))
         raise SourceUnavailableError(f"a frame is not JSON: {shown}") from error
@@ -152,13 +151,15 @@ def _json_object(frame: bytes) -> dict[str, Any]:
     return found
 
 
-def _data_of(frame: bytes) -> bytes:
-    """The payload of an envelope, as received."""
+def _data_of(frame: bytes, data: dict[str, Any]) -> bytes:
+    """The payload of an envelope, as received: the text that ``data`` was read from."""
     text = frame.decode()
     label = _DATA_LABEL.search(text)
     if label is None:
         raise ProtocolViolatedError("an envelope without data")
-    _, end = json.JSONDecoder().raw_decode(text, label.end())
+    found, end = STRICT_JSON.raw_decode(text, label.end())
+    if found != data:
+        raise ProtocolViolatedError("an envelope with data in more than one place")
     return text[label.end() : end].encode()
 
 
