@@ -129,6 +129,12 @@ class RecordHeaders(BaseModel):
         description="Order book: `snapshot` or `gap`; absent on a change as the venue sent it.",
         examples=["gap"],
     )
+    resume: str | None = Field(
+        default=None,
+        description="Live types, for the worker itself: where a load goes on after this record,"
+        " where that is not with the next one (an open time, or a trade's id).",
+        examples=["1672531200000"],
+    )
 
 
 def candle_template(symbol: str, interval: Interval) -> str:
