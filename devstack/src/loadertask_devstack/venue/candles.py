@@ -15,6 +15,7 @@ _DECIMALS = 8
 _FIRST_MICROSECONDS = 10**14
 _PRICES, _AMOUNT = ",".join(['"%s"'] * 4), '"%d.%08d"'
 _ROW = f'[%d,{_PRICES},{_AMOUNT},%d,{_AMOUNT},%d,{_AMOUNT},{_AMOUNT},"0"]'
+_LINE = _ROW.strip("[]").replace('"', "")
 
 
 class Candle(NamedTuple):
@@ -89,11 +90,20 @@ def row_text(candle: Candle, *, microseconds: bool = False) -> str:
 
 def row_texts(candles: Sequence[Candle], *, microseconds: bool = False) -> list[str]:
     """`row_text` of each; many at once cost half as much, for prices repeat within a day."""
+    return _texts(_ROW, candles, microseconds=microseconds)
+
+
+def csv_texts(candles: Sequence[Candle], *, microseconds: bool = False) -> list[str]:
+    """`csv_text` of each, in either unit of time."""
+    return _texts(_LINE, candles, microseconds=microseconds)
+
+
+def _texts(form: str, candles: Sequence[Candle], *, microseconds: bool) -> list[str]:
     scale, shift = (1000, 999) if microseconds else (1, 0)
     price = {units: units_text(units) for units in {p for c in candles for p in c[1:5]}}
     one = UNITS_PER_ONE
     return [
-        _ROW
+        form
         % (
             opened * scale, price[first], price[high], price[low], price[last],
             volume // one, volume % one, closed * scale + shift, quote // one, quote % one,

@@ -10,13 +10,16 @@ from http import HTTPStatus
 from aiohttp import web
 
 from loadertask_devstack.venue import answers
-from loadertask_devstack.venue.faults import Fault, FaultKind
+from loadertask_devstack.venue.faults import FILE_FAULTS, ROW_FAULTS, Fault, FaultKind
+from loadertask_devstack.venue.row_faults import damaged_json
 
 _BACKEND_TIMEOUT_S = 10.0
 _SLOW_S = 1.0
 _LONGEST_HANG_S = 3600.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER, 0 s: closing sends RST instead of FIN
-_REPLACING = frozenset(FaultKind) - {FaultKind.SLOW, FaultKind.TRUNCATE, FaultKind.RESET}
+_BREAKING = frozenset({FaultKind.SLOW, FaultKind.TRUNCATE, FaultKind.RESET})
+_CHANGING = FILE_FAULTS | {FaultKind.ZIP_CUT, FaultKind.ZIP_CORRUPT, FaultKind.WRONG_CHECKSUM}
+_REPLACING = frozenset(FaultKind) - _BREAKING - _CHANGING
 
 
 def replaces_answer(fault: Fault) -> bool:
@@ -31,6 +34,8 @@ async def replacement(fault: Fault) -> web.Response:
     match fault.kind:
         case FaultKind.HTML_403:
             response = answers.html(403, "403 Forbidden")
+        case FaultKind.HTML_200:
+            response = answers.html(200, "Data Collection")
         case FaultKind.EMPTY_404:
             response = answers.empty(404)
         case FaultKind.RESTRICTED_451:
@@ -47,6 +52,13 @@ async def replacement(fault: Fault) -> web.Response:
     if fault.retry_after_s is not None:
         response.headers["Retry-After"] = str(fault.retry_after_s)
     return response
+
+
+def change_rows(response: web.Response, fault: Fault) -> None:
+    """Damage the rows of a JSON page in place; all other answers stay as they are."""
+    is_json = response.headers.get("Content-Type", "").startswith("application/json")
+    if fault.kind in ROW_FAULTS and is_json and isinstance(response.body, bytes):
+        response.body = damaged_json(response.body.decode(), fault).encode()
 
 
 async def damage(request: web.Request, response: web.Response, fault: Fault) -> web.StreamResponse:

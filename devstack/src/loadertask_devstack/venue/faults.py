@@ -17,8 +17,14 @@ class FaultKind(StrEnum):
 
     Instead of the answer: ``status`` (JSON error body), ``html403`` (firewall), ``empty404``,
     ``restricted451``, ``html5xx``, ``empty5xx``, ``backend_timeout`` (-1007 after 10 s).
+    ``html200`` (a page of HTML where data belongs).
     To the answer: ``slow`` (delayed), ``truncate`` (connection ends in the body), ``reset`` (TCP
     reset in the body), ``hang`` (no answer until the client leaves).
+    To its rows, in a page of REST or in a file of the archive, whose checksum is then right:
+    ``rows_missing``, ``rows_doubled``, ``rows_unordered``, ``rows_changed``, ``rows_not_numbers``,
+    ``rows_off_grid``, ``rows_wrong_unit``, and in files only ``rows_header``.
+    To files of the archive: ``zip_empty``, ``zip_other_file``, ``zip_bomb`` with a right checksum,
+    ``zip_cut``, ``zip_corrupt`` and ``wrong_checksum`` without.
     """
 
     STATUS = "status"
@@ -32,6 +38,28 @@ class FaultKind(StrEnum):
     TRUNCATE = "truncate"
     RESET = "reset"
     HANG = "hang"
+    HTML_200 = "html200"
+    ROWS_MISSING = "rows_missing"
+    ROWS_DOUBLED = "rows_doubled"
+    ROWS_UNORDERED = "rows_unordered"
+    ROWS_CHANGED = "rows_changed"
+    ROWS_NOT_NUMBERS = "rows_not_numbers"
+    ROWS_OFF_GRID = "rows_off_grid"
+    ROWS_WRONG_UNIT = "rows_wrong_unit"
+    ROWS_HEADER = "rows_header"
+    ZIP_EMPTY = "zip_empty"
+    ZIP_OTHER_FILE = "zip_other_file"
+    ZIP_BOMB = "zip_bomb"
+    ZIP_CUT = "zip_cut"
+    ZIP_CORRUPT = "zip_corrupt"
+    WRONG_CHECKSUM = "wrong_checksum"
+
+
+SUM_SUFFIX = ".CHECKSUM"
+ROW_FAULTS = frozenset(kind for kind in FaultKind if kind.startswith("rows_"))
+# Those that make another file of the archive, with a checksum of its own.
+FILE_FAULTS = ROW_FAULTS | {FaultKind.ZIP_EMPTY, FaultKind.ZIP_OTHER_FILE, FaultKind.ZIP_BOMB}
+_OF_ZIP_ALONE = frozenset({FaultKind.ZIP_CUT, FaultKind.ZIP_CORRUPT})
 
 
 class _Strict(BaseModel):
@@ -39,7 +67,11 @@ class _Strict(BaseModel):
 
 
 class Match(_Strict):
-    """Which requests: by exact path, by some of their parameters, from the nth on, by chance."""
+    """Which requests: by path, by some of their parameters, from the nth on, by chance.
+
+    A path that ends in ``*`` stands for all that begin so. The path of a file of the archive
+    stands for its checksum too, where the fault makes another file or another checksum.
+    """
 
     path: str | None = None
     params: dict[str, str] = {}
@@ -51,7 +83,8 @@ class Match(_Strict):
 class Fault(_Strict):
     """A fault; fields that its kind does not need are ignored.
 
-    ``keep_bytes`` of the body are sent before it breaks off, half of it if not given.
+    ``keep_bytes`` of the body are sent before it breaks off, half of it if not given; ``rows`` is
+    how many rows are missing (half), doubled, moved or changed (one).
     """
 
     kind: FaultKind
@@ -61,6 +94,7 @@ class Fault(_Strict):
     retry_after_s: int | None = Field(default=None, ge=0)
     delay_s: float | None = Field(default=None, ge=0, le=3600)
     keep_bytes: int | None = Field(default=None, ge=0)
+    rows: int | None = Field(default=None, ge=1)
 
 
 class FaultRule(_Strict):
@@ -110,7 +144,7 @@ class _ArmedRule:
 
     def fires(self, path: str, params: Mapping[str, str]) -> bool:
         match = self.rule.match
-        if match.path not in (None, path) or not match.params.items() <= params.items():
+        if not self._concerns(path) or not match.params.items() <= params.items():
             return False
         self.matched += 1
         is_spent = self.rule.times is not None and self.fired >= self.rule.times
@@ -118,3 +152,15 @@ class _ArmedRule:
             return False
         self.fired += 1
         return True
+
+    def _concerns(self, path: str) -> bool:
+        kind, is_sum = self.rule.fault.kind, path.endswith(SUM_SUFFIX)
+        if kind in _OF_ZIP_ALONE if is_sum else kind is FaultKind.WRONG_CHECKSUM:
+            return False
+        paths = {path}
+        if kind in FILE_FAULTS or kind is FaultKind.WRONG_CHECKSUM:
+            paths.add(path.removesuffix(SUM_SUFFIX))
+        wanted = self.rule.match.path
+        if wanted is None or not wanted.endswith("*"):
+            return wanted is None or wanted in paths
+        return path.startswith(wanted[:-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from loadertask_devstack.venue import answers
+from loadertask_devstack.venue.faults import Fault
 from loadertask_devstack.venue.parameters import (
     microseconds_asked,
     parse_exchange_info,
@@ -15,6 +16,7 @@ from loadertask_devstack.venue.state import VenueState
 from loadertask_devstack.venue.symbols import exchange_info
 
 SOURCE_HEADER = "X-Replay-Source"
+FAULT = web.RequestKey("fault", Fault)
 ROWS = web.RequestKey("rows", int)
 STATE = web.AppKey("state", VenueState)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from loadertask_devstack.venue import control, depth, rest, trades
+from loadertask_devstack.venue import archive, control, depth, rest, trades
 from loadertask_devstack.venue.guard import guard
 from loadertask_devstack.venue.rest import STATE
 from loadertask_devstack.venue.state import VenueSettings, VenueState, wall_clock_ms
@@ -37,6 +37,7 @@ def application(state: VenueState, rules: StreamRules | None = None) -> web.Appl
     app.add_routes(rest.routes())
     app.add_routes(depth.routes())
     app.add_routes(trades.routes())
+    archive.install(app)
     app.add_routes(control.routes())
     streams.install(app, rules or StreamRules())
     return app

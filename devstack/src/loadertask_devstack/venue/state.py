@@ -97,6 +97,7 @@ class VenueState:
         self._ledgers: defaultdict[str, Ledger] = defaultdict(Ledger)
         self._histories: dict[str, History] = {}
         self._tapes: dict[str, TradeTape] = {}
+        self.version = 0
         self._cancelled: dict[str, list[int]] = {}
         self.retained_days = settings.retained_days
         self._books: dict[str, Book] = {}
@@ -115,6 +116,7 @@ class VenueState:
     def set_extra_outages(self, extra: Iterable[Outage]) -> None:
         """Outages of the synthetic tape besides the real ones; replaces those set before."""
         self._outages = (*REAL_OUTAGES, *extra)
+        self.version += 1
         self._histories.clear()
         self._tapes.clear()
         self._books.clear()
@@ -122,6 +124,7 @@ class VenueState:
 
     def cancel_aggregates(self, ids: dict[str, list[int]]) -> None:
         """Let these ids of each symbol be cancelled aggregate trades; replaces those before."""
+        self.version += 1
         self._cancelled = ids
         self._tapes.clear()
 
@@ -134,10 +137,7 @@ class VenueState:
     def tape(self, symbol: Symbol) -> TradeTape:
         """The trades of a symbol, in agreement with its minutes."""
         if symbol.name not in self._tapes:
-            cancelled = self._cancelled.get(symbol.name, ())
-            self._tapes[symbol.name] = TradeTape(
-                self.history(symbol), self.settings.seed, cancelled
-            )
+            self._tapes[symbol.name] = self.new_tape(symbol, self.history(symbol))
         return self._tapes[symbol.name]
 
     def book(self, symbol: Symbol) -> Book:
@@ -159,7 +159,15 @@ class VenueState:
     def history(self, symbol: Symbol) -> History:
         """The candles of a symbol."""
         if symbol.name not in self._histories:
-            tape = SyntheticTape(symbol, self._outages, seed=self.settings.seed)
-            own = [recording for recording in self.recordings if recording.symbol == symbol.name]
-            self._histories[symbol.name] = History(tape, own)
+            self._histories[symbol.name] = self.new_history(symbol)
         return self._histories[symbol.name]
+
+    def new_history(self, symbol: Symbol) -> History:
+        """The same candles again, for another thread."""
+        tape = SyntheticTape(symbol, self._outages, seed=self.settings.seed)
+        own = [recording for recording in self.recordings if recording.symbol == symbol.name]
+        return History(tape, own)
+
+    def new_tape(self, symbol: Symbol, history: History) -> TradeTape:
+        """The trades to a history."""
+        return TradeTape(history, self.settings.seed, self._cancelled.get(symbol.name, ()))
