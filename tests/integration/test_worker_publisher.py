@@ -15,7 +15,7 @@ from loadertask_contract.environment import Delivery, SecurityProtocol
 from loadertask_contract.messages import Headers
 from loadertask_devstack.kafka import Kafka, topics
 from loadertask_worker.cursor import Cursor, Place
-from loadertask_worker.errors import FencedError
+from loadertask_worker.errors import DeliveryUnknownError, FencedError
 from loadertask_worker.kafka import producer as producer_module
 from loadertask_worker.kafka.records import Page, RecordPublisher
 from loadertask_worker.kafka.security import KafkaAccess
@@ -202,6 +202,24 @@ async def test_a_newer_publisher_fences_the_older_one_whatever_it_does_next(
             await newer.publish(page(0, 5))
             await newer.flush()
     assert values(kafka, topic) == list(range(5))
+
+
+@MODES
+async def test_nothing_follows_a_page_that_was_cut_short(
+    kafka: Kafka, kafka_access: KafkaAccess, topic: str, mode: Delivery
+) -> None:
+    small = replace(HISTORY, batch_bytes=10_000, linger_s=60)
+    async with publishing(kafka_access, terms(topic, mode, small), Committed()) as (publisher, _):
+        publishing_much = asyncio.create_task(publisher.publish(page(0, 200_000)))
+        await eventually(lambda: publisher.unsettled > 0, 10)
+        publishing_much.cancel()
+        await asyncio.wait({publishing_much})
+        with pytest.raises(DeliveryUnknownError):
+            await publisher.publish(page(200_000, 200_001))
+        with pytest.raises(DeliveryUnknownError):
+            await publisher.flush()
+    found = values(kafka, topic)
+    assert found == list(range(len(found)))
 
 
 async def test_pages_are_taken_while_a_transaction_is_committed(

@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-from loadertask_worker.errors import ConfigurationError, LoadError, SinkRejectedError
+from loadertask_worker.errors import (
+    ConfigurationError,
+    DeliveryUnknownError,
+    LoadError,
+    SinkRejectedError,
+)
 from loadertask_worker.kafka.delivery import Way, open_way
 from loadertask_worker.kafka.parcels import Parcel
 from loadertask_worker.kafka.producer import MissingRightError
@@ -88,7 +94,7 @@ class RecordPublisher:
 
         """
         self._way = await open_way(
-            self._access, self._terms, load_name, self._on_committed, known_problem
+            self._access, self._terms, load_name, self._committed, known_problem
         )
         self._batch = self._way.shipper.empty_batch()
 
@@ -192,7 +198,15 @@ class RecordPublisher:
         batch.close()
         self._batch, self._value_bytes = self._opened.shipper.empty_batch(), 0
         self._linger_s = self._terms.pace.linger_s
-        await self._opened.shipper.send(batch, parcel)
+        try:
+            await self._opened.shipper.send(batch, parcel)
+        except LoadError as error:
+            self._failure = self._failure or error
+            raise
+        except asyncio.CancelledError:
+            # Nothing may follow a batch that is lost, least of all a cursor.
+            self._failure = self._failure or DeliveryUnknownError(records, "cut short")
+            raise
 
     @property
     def _opened(self) -> Way:
@@ -204,10 +218,23 @@ class RecordPublisher:
             raise self._failure
         self._opened.shipper.raise_failure()
 
+    def _committed(self, records: int, through_ms: int) -> None:
+        """Some are there for good; if those were all, what has been kept back meanwhile may go."""
+        self._on_committed(records, through_ms)
+        if self._linger and not self.unsettled:
+            due_s = asyncio.get_running_loop().time() + self._terms.pace.idle_linger_s
+            if due_s < self._linger.when():
+                self._linger.cancel()
+                self._linger = None
+                self._expect_linger()
+
     def _expect_linger(self) -> None:
         if self._linger is None and self._batch.record_count() > 0:
-            loop = asyncio.get_running_loop()
-            self._linger = loop.call_later(self._linger_s, self._begin_lingering_send)
+            loop, longest_s = asyncio.get_running_loop(), self._linger_s
+            delay_s = (
+                longest_s if self.unsettled else min(longest_s, self._terms.pace.idle_linger_s)
+            )
+            self._linger = loop.call_later(delay_s, self._begin_lingering_send)
 
     def _begin_lingering_send(self) -> None:
         self._linger = None
@@ -217,7 +244,5 @@ class RecordPublisher:
 
     async def _send_lingering(self) -> None:
         async with self._filling:
-            try:
+            with suppress(LoadError):  # whoever publishes next meets it
                 await self._send()
-            except LoadError as error:
-                self._failure = self._failure or error
