@@ -52,6 +52,7 @@ def test_a_live_load_sends_small_batches_soon() -> None:
     assert terms().pace is HISTORY
     assert terms(TYPE="ws_trades").pace is LIVE
     assert (LIVE.batch_bytes, LIVE.linger_s, LIVE.transaction_s) == (256_000, 0.02, 1.0)
+    assert LIVE.idle_linger_s < LIVE.linger_s
 
 
 def test_timestamps_tell_the_time_of_publication_unless_they_are_the_venues() -> None:

@@ -230,10 +230,10 @@ class RecordPublisher:
 
     def _expect_linger(self) -> None:
         if self._linger is None and self._batch.record_count() > 0:
-            loop, longest_s = asyncio.get_running_loop(), self._linger_s
-            delay_s = (
-                longest_s if self.unsettled else min(longest_s, self._terms.pace.idle_linger_s)
-            )
+            delay_s = self._linger_s
+            if not self.unsettled:
+                delay_s = min(delay_s, self._terms.pace.idle_linger_s)
+            loop = asyncio.get_running_loop()
             self._linger = loop.call_later(delay_s, self._begin_lingering_send)
 
     def _begin_lingering_send(self) -> None:

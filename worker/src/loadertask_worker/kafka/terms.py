@@ -16,21 +16,24 @@ if TYPE_CHECKING:
 class Pace:
     """How much is gathered before it is sent, and before it is committed.
 
-    ``linger_s`` is how long a slow load keeps a record back, full batch or not. A transaction ends
+    ``linger_s`` is how long a slow load keeps a record back, full batch or not; ``idle_linger_s``
+    while Kafka has nothing of ours to acknowledge, since a record then waits for nothing but
+    company. A transaction ends
     after ``transaction_bytes`` or ``transaction_s``; the first of a life after
     ``first_transaction_s``, each further one lasts twice as long, so that a start shows at once.
     """
 
     batch_bytes: int
     linger_s: float
+    idle_linger_s: float
     transaction_s: float
     first_transaction_s: float = 0.2
     transaction_bytes: int = 64_000_000
 
 
 # Below the broker's default message.max.bytes of 1 MiB.
-HISTORY = Pace(batch_bytes=900_000, linger_s=0.25, transaction_s=5.0)
-LIVE = Pace(batch_bytes=256_000, linger_s=0.02, transaction_s=1.0)
+HISTORY = Pace(batch_bytes=900_000, linger_s=0.25, idle_linger_s=0.25, transaction_s=5.0)
+LIVE = Pace(batch_bytes=256_000, linger_s=0.02, idle_linger_s=0.002, transaction_s=1.0)
 
 
 @dataclass(frozen=True, slots=True)
