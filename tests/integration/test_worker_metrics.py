@@ -101,6 +101,24 @@ async def test_a_scrape_shows_how_the_load_goes(task: Task) -> None:
     assert seen["process_resident_memory_bytes"] > 10_000_000
 
 
+async def test_a_scrape_shows_how_a_stream_is_followed(task: Task, venue: RunningVenue) -> None:
+    live = task.but(
+        TYPE="ws_orderbook",
+        INTERVAL=None,
+        TIME_RANGE=None,
+        BINANCE_WS_URL=venue.url.replace("http", "ws", 1) + "/ws",
+    )
+    async with running_worker(live.variables) as worker:
+        await worker.has_loaded()
+        seen = await scraped(live)
+    assert seen["frames_total taken"] >= seen["records_read_total stream"] > 0
+    assert seen["records_committed_total"] > 0
+    assert seen["stream_connects_total first"] == 1
+    assert -2 < seen["lag_seconds"] < 30
+    assert seen["buffer_bytes stream"] < 16_000_000
+    assert seen["acknowledgement_seconds_count"] > 0
+
+
 async def test_a_port_that_is_taken_is_said_and_the_load_goes_on(task: Task) -> None:
     async with running_worker(task.variables) as first:
         await first.says("started:")

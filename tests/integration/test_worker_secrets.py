@@ -77,6 +77,7 @@ async def assert_discreet(task: Task, *said: str) -> None:
             },
             75,
         ),
+        ({"TYPE": "ws_trades", "BINANCE_WS_URL": f"ws://{NOWHERE}"}, 75),
         ({"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"}, 75),
         ({"BINANCE_API_SECRET": None, "SYMBOL": "?", "TYPE": "?", "TIME_RANGE": "?"}, 78),
         ({"KAFKA_USER_PRODUCER": None, "QUEUE_ID": "a b"}, 78),
