@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.integration.operator_process import World, cluster_with_crd, eventually, operator_world
@@ -135,9 +135,41 @@ def test_bad_configuration_of_one_shard_ends_the_task_at_once(world):
     world.reaches("hopeless", "Running")
     world.say("hopeless", "error", shard=1)
     world.pod_ends("hopeless", 78, shard=1)
-    # Its Job asks the other pod to end, which without a kubelet is told here.
-    eventually(lambda: world.pod("hopeless", shard=0).metadata.deletion_timestamp)
-    world.pod_ends("hopeless", 75, shard=0)
     status = world.reaches("hopeless", "Failed")
     assert status["reason"] == "BadConfiguration"
     assert "shard 1" in status["message"]
+
+
+def test_a_second_task_of_a_queue_waits_by_name_until_the_first_has_ended(world):
+    world.create("first", queueId="shared-queue")
+    eventually(lambda: world.status("first").get("currentAttempt", {}).get("jobUID"))
+    world.create("second", queueId="shared-queue")
+    overlaps = ("False", "Overlaps")
+    eventually(lambda: world.condition("second", "Accepted") == overlaps)
+    assert f"{world.namespace}/first" in world.status("second")["message"]
+    assert world.job("second") is None
+    world.patch("first", {"spec": {"stop": True}})
+    world.reaches("first", "Stopped")
+    world.reaches("second", "Starting", 3)
+    assert world.condition("second", "Accepted") == ("True", "Valid")
+
+
+def test_a_ban_holds_the_task_and_others_behind_the_same_address_until_it_ends(world):
+    address = {"apiUrl": "http://venue.test:8080"}
+    world.running("told", binance=address, **FAST)
+    until = datetime.now(UTC) + timedelta(seconds=8)
+    world.say("told", "error", banned_until=until, reason="Banned")
+    world.pod_ends("told", 69)
+    status = world.reaches("told", "Retrying")
+    assert "banned by the venue until" in status["message"]
+    assert status["lastEvent"]["reason"] == "Banned"
+    world.create("behind", binance=address)
+    world.create("elsewhere", binance={"apiUrl": "http://other.test:8080"})
+    eventually(lambda: world.condition("behind", "Accepted") == ("False", "RateBudget"))
+    assert f"{world.namespace}/told" in world.status("behind")["message"]
+    eventually(lambda: world.job("elsewhere"))
+    assert world.job("behind") is None
+    assert world.job("told", 2) is None
+    for name, attempt in (("behind", 1), ("told", 2)):
+        job = eventually(lambda n=name, a=attempt: world.job(n, a))
+        assert job.metadata.creation_timestamp >= until.replace(microsecond=0)

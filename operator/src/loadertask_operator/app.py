@@ -77,6 +77,7 @@ class Operator:
             configuration,
             self._metrics,
             lambda: datetime.now(UTC),
+            self._queue.add,
         )
         self._is_ready = False
         self._progress_at_s = time.monotonic()

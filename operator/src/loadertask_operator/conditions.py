@@ -35,6 +35,8 @@ class Reason(StrEnum):
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - a reason, not a secret
     NAME_CONFLICT = "NameConflict"
     JOB_REFUSED = "JobRefused"
+    OVERLAPS = "Overlaps"
+    RATE_BUDGET = "RateBudget"
     POD_RUNNING = "PodRunning"
     POD_PENDING = "PodPending"
     IMAGE_PULL_BACK_OFF = "ImagePullBackOff"

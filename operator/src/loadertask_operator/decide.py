@@ -21,6 +21,7 @@ from loadertask_operator.policies.progress_deadline import on_standstill
 from loadertask_operator.policies.stopping import stop_on_request
 from loadertask_operator.policies.suspension import suspend_on_request
 from loadertask_operator.policies.terminal import after_the_end
+from loadertask_operator.policies.turn import wait_for_ban, wait_for_rival
 from loadertask_operator.situation import Rules, Situation
 
 Policy = Callable[[Situation], Plan | None]
@@ -36,6 +37,8 @@ POLICIES: tuple[Policy, ...] = (
     on_deadline,
     on_standstill,
     wait_for_retry,
+    wait_for_rival,
+    wait_for_ban,
     create_attempt,
 )
 

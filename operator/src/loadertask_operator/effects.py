@@ -17,6 +17,7 @@ from loadertask_operator.lifetimes import Lifetimes
 from loadertask_operator.manifests.job import render_job
 from loadertask_operator.metrics import Metrics
 from loadertask_operator.observed import JobState, Observed
+from loadertask_operator.overlaps import Rival
 from loadertask_operator.plan import Notice, Plan, Propagation
 from loadertask_operator.ports import Api, StopSender
 from loadertask_operator.schema import LoaderTask, TaskKey
@@ -39,6 +40,7 @@ class Effects:
         configuration: Configuration,
         metrics: Metrics,
         clock: Callable[[], datetime],
+        rival_of: Callable[[LoaderTask], Rival | None],
     ) -> None:
         self._api = api
         self._store = store
@@ -47,6 +49,7 @@ class Effects:
         self._configuration = configuration
         self._metrics = metrics
         self._clock = clock
+        self._rival_of = rival_of
         self._budget = WriteBudget(configuration.status_write_s)
         self._lifetimes = Lifetimes(metrics)
         self._stopped_queues: dict[TaskKey, str] = {}
@@ -112,6 +115,9 @@ class Effects:
         self._store.remember_task(live)
         wants_it = live.uid == task.uid and live.deletion_time is None
         if not wants_it or is_terminal(live.status) or live.status.current_attempt != attempt:
+            return 0
+        if self._rival_of(live):
+            # Seen since the decision was made: of two that come together, one has to wait.
             return 0
         try:
             job = await self._api.create_job(render_job(live, self._configuration, attempt))

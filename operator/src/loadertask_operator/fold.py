@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from loadertask_contract.events import EventStatus, Progress
+from loadertask_operator.bans import believable
 from loadertask_operator.observed import ReceivedEvent
 from loadertask_operator.shards import (
     Speaker,
@@ -82,6 +83,7 @@ def _fold_one(status: Status, received: ReceivedEvent) -> Status:
     return status.model_copy(
         update={
             **_advance(status, received, sender),
+            "banned_until": _ban(received) or status.banned_until,
             "last_event": LastEvent(
                 status=payload.status,
                 reason=_reason(received),
@@ -159,6 +161,15 @@ def _told(status: Status, received: ReceivedEvent, stand: _Stand) -> dict[str, A
     if stand.has_grown or received.event.payload.status is EventStatus.STARTED:
         update["last_progress_time"] = whole_seconds(received.time)
     return {"records_written": stand.written, "progress": progress.model_copy(update=update)}
+
+
+def _ban(received: ReceivedEvent) -> datetime | None:
+    """The end of a ban that an ``error`` tells of, in whole seconds."""
+    said = received.event.progress.banned_until
+    if received.event.payload.status is not EventStatus.ERROR:
+        return None
+    until = believable(said, received.time)
+    return whole_seconds(until) if until else None
 
 
 def _reason(received: ReceivedEvent) -> str | None:

@@ -13,6 +13,8 @@ from loadertask_contract.events import Event
 from loadertask_contract.messages import UnreadableMessageError
 from loadertask_contract.termination import TerminationMessage, parse_termination
 from loadertask_operator import names
+from loadertask_operator.bans import Ban
+from loadertask_operator.overlaps import Rival
 from loadertask_operator.schema import LoaderTask, TaskKey, parse_time
 
 
@@ -133,6 +135,10 @@ class Observed:
     """Since when all events there are have been read, or since when none can be: a silence that
     is older proves nothing, the operator may just have been away."""
     spec_problems: tuple[str, ...] = ()
+    rival: Rival | None = None
+    """A task that this one must not run beside."""
+    ban: Ban | None = None
+    """What the venue lets no task behind this address do."""
     refusal: str | None = None
     """Why the API server refused the Job, in its words."""
 

@@ -24,6 +24,7 @@ from loadertask_operator.shards import telling_pod
 from loadertask_operator.situation import Rules
 from loadertask_operator.status import CurrentAttempt
 from loadertask_operator.store import Store
+from loadertask_operator.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +41,17 @@ class Reconciler:
         configuration: Configuration,
         metrics: Metrics,
         clock: Callable[[], datetime],
+        wake: Callable[[TaskKey], None] = lambda key: None,
     ) -> None:
         self._api = api
         self._store = store
         self._inbox = inbox
         self._configuration = configuration
         self._clock = clock
-        self._effects = Effects(api, store, inbox, stop_sender, configuration, metrics, clock)
+        self._turns = Turns(store, configuration.worker_kafka_servers, wake)
+        self._effects = Effects(
+            api, store, inbox, stop_sender, configuration, metrics, clock, self._turns.rival_of
+        )
         self._rules = Rules(grace=configuration.grace)
         # Nothing is known of the broker yet, but that nothing has been read.
         self._is_listening: bool | None = None
@@ -62,6 +67,12 @@ class Reconciler:
 
     async def reconcile(self, key: TaskKey) -> float | None:
         """Do what is to be done now; the seconds until time alone may change that."""
+        try:
+            return await self._step(key)
+        finally:
+            self._turns.note_look(key)
+
+    async def _step(self, key: TaskKey) -> float | None:
         task = self._store.task(key)
         if task is None:
             self._effects.forget(key)
@@ -91,6 +102,8 @@ class Reconciler:
             has_caught_up=self._is_listening is True,
             listening_since=self._listening_since,
             spec_problems=() if attempt else self._render_problems(task),
+            rival=self._turns.rival_of(task) if not is_terminal(task.status) else None,
+            ban=self._store.bans.on(task.spec, self._configuration.binance_api_url, self._clock()),
             refusal=refusal,
         )
 

@@ -180,6 +180,7 @@ class Status(_Model):
     last_event: LastEvent | None = None
     telemetry: Telemetry | None = None
     stop: StopStatus | None = None
+    banned_until: Moment | None = None
     conditions: tuple[Condition, ...] = ()
 
     def condition(self, condition_type: str) -> Condition | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Protocol
 
+from loadertask_operator.bans import Bans
 from loadertask_operator.conditions import is_terminal
 from loadertask_operator.observed import JobState, PodState, task_key_of
 from loadertask_operator.schema import LoaderTask, TaskKey
@@ -54,6 +55,8 @@ class Store:
         self._jobs: dict[tuple[str, str], JobState] = {}
         self._pods: defaultdict[tuple[TaskKey, int], dict[int | None, PodState]] = defaultdict(dict)
         self._by_queue_id: defaultdict[str, set[TaskKey]] = defaultdict(set)
+        self._by_topic: defaultdict[str, set[TaskKey]] = defaultdict(set)
+        self.bans = Bans()
         self._by_producer: defaultdict[str, set[TaskKey]] = defaultdict(set)
 
     def task(self, key: TaskKey) -> LoaderTask | None:
@@ -76,6 +79,11 @@ class Store:
         """The youngest pod of an attempt, of each shard where the load is split."""
         return tuple(self._pods.get((key, attempt), {}).values())
 
+    def tasks_beside(self, task: LoaderTask) -> list[LoaderTask]:
+        """Other tasks with its queue id or topic."""
+        keys = self._by_queue_id.get(task.queue_id, set()) | self._by_topic.get(task.topic, set())
+        return [self._tasks[key] for key in keys if key != task.key]
+
     def keys_of_event(self, queue_id: str | None, producer: str) -> tuple[TaskKey, ...]:
         """The tasks an event concerns: by queue id, else by the producer's name."""
         if queue_id is not None:
@@ -95,6 +103,8 @@ class Store:
             self._unindex(known)
         self._tasks[task.key] = task
         self._by_queue_id[task.queue_id].add(task.key)
+        self._by_topic[task.topic].add(task.key)
+        self.bans.note(task)
         if task.status.current_attempt:
             self._by_producer[task.status.current_attempt.producer_id].add(task.key)
 
@@ -168,6 +178,7 @@ class Store:
 
     def _unindex(self, task: LoaderTask) -> None:
         _discard(self._by_queue_id, task.queue_id, task.key)
+        _discard(self._by_topic, task.topic, task.key)
         if task.status.current_attempt:
             _discard(self._by_producer, task.status.current_attempt.producer_id, task.key)
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from loadertask_contract.exit_codes import Recovery
 from loadertask_operator.arbitration import Ending, Outcome, judge
+from loadertask_operator.bans import believable
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
 from loadertask_operator.fold import at_rest
 from loadertask_operator.observed import termination_of
@@ -16,7 +17,7 @@ from loadertask_operator.policies.leftovers import job_deletion, job_ttl_to_set
 from loadertask_operator.policies.suspended import suspended_plan
 from loadertask_operator.shards import written
 from loadertask_operator.situation import Outlook, Situation
-from loadertask_operator.status import MAX_HISTORY, PastAttempt, Phase
+from loadertask_operator.status import MAX_HISTORY, PastAttempt, Phase, whole_seconds
 
 MAX_DISRUPTIONS = 20
 """How often a task may lose its pod to the cluster before that counts as a failure."""
@@ -132,12 +133,15 @@ def retry_due(situation: Situation) -> datetime:
     doublings = min(max(situation.status.failures - 1, 0), 20)
     delay_s = min(backoff.initial_seconds * 2**doublings, backoff.max_seconds)
     due = ended + timedelta(seconds=delay_s * _jitter(situation))
-    left = termination_of(situation.pod)
-    return max(due, left.banned_until) if left and left.banned_until else due
+    banned_until = situation.status.banned_until
+    return max(due, banned_until) if banned_until else due
 
 
 def _retry(situation: Situation, ending: Ending) -> Plan:
     message = f"{ending.reason}: {ending.message} ({_tally(situation, ending)})"
+    ban = situation.status.banned_until
+    if ban and ban > situation.now:
+        message = f"banned by the venue until {ban:%Y-%m-%dT%H:%M:%SZ}; {message}"
     plan = _retrying_plan(situation, message, retry_due(situation))
     notices = [Notice(ending.reason.value, message, is_warning=True)]
     return replace(plan, notices=tuple(notices))
@@ -189,7 +193,16 @@ def _with_history(situation: Situation, ending: Ending) -> Situation:
         attempt_history=history,
         records_written=records,
         progress=at_rest(situation.status.progress, records),
+        banned_until=_banned_until(situation),
     )
+
+
+def _banned_until(situation: Situation) -> datetime | None:
+    """The end of the last ban, by events or by what the worker left in its termination log."""
+    left, known = termination_of(situation.pod), situation.status.banned_until
+    told = believable(left.banned_until, situation.now) if left else None
+    moments = [whole_seconds(told)] if told else []
+    return max([*moments, *([known] if known else [])], default=None)
 
 
 def _jitter(situation: Situation) -> float:

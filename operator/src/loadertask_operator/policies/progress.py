@@ -8,6 +8,7 @@ from loadertask_operator.manifests.environment import next_attempt
 from loadertask_operator.plan import Plan
 from loadertask_operator.policies.deadlines import active_deadline, startup_deadline
 from loadertask_operator.policies.progress_deadline import progress_deadline
+from loadertask_operator.policies.turn import starts_next
 from loadertask_operator.shards import fresh
 from loadertask_operator.situation import Outlook, Situation
 from loadertask_operator.status import Phase
@@ -37,7 +38,7 @@ def create_attempt(situation: Situation) -> Plan | None:
             queue_id=task.queue_id,
             topic=task.topic,
         )
-    elif _is_not_created(situation):
+    elif starts_next(situation):
         # The intent is stored: there is nothing to write before the Job exists.
         return Plan(status=situation.status, needs_finalizer=True, create=situation.attempt)
     else:
@@ -68,11 +69,6 @@ def follow(situation: Situation) -> Plan:
         ),
         recheck_at=min((at for at in times if at and at > situation.now), default=None),
     )
-
-
-def _is_not_created(situation: Situation) -> bool:
-    verdict = judge(situation)
-    return isinstance(verdict, Underway) and verdict.course is Course.NOT_CREATED
 
 
 def _with_job(situation: Situation) -> Situation:

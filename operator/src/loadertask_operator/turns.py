@@ -1,0 +1,67 @@
+"""Whose turn it is: finds the task that another one has to wait for, and wakes who waits.
+
+It looks at what the cluster was last seen to hold, and decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+
+from loadertask_operator.conditions import ConditionType, Reason, is_terminal
+from loadertask_operator.overlaps import Rival, is_older, why_overlapping
+from loadertask_operator.schema import LoaderTask, TaskKey
+from loadertask_operator.store import Store
+
+
+class Turns:
+    """Overlapping tasks run one after the other; ``wake`` has a task looked at again."""
+
+    def __init__(self, store: Store, default_servers: str, wake: Callable[[TaskKey], None]) -> None:
+        self._store = store
+        self._default_servers = default_servers
+        self._wake = wake
+        self._waiting: defaultdict[TaskKey, set[TaskKey]] = defaultdict(set)
+
+    def rival_of(self, task: LoaderTask) -> Rival | None:
+        """The unfinished task that ``task`` has to wait for: one at work, or an older one."""
+        rivals = [
+            (other, why)
+            for other in self._store.tasks_beside(task)
+            if (why := why_overlapping(task, other, self._default_servers))
+            and self._goes_before(other, task)
+        ]
+        if not rivals:
+            return None
+        first, why = min(rivals, key=lambda rival: (rival[0].creation_time, rival[0].uid))
+        self._waiting[first.key].add(task.key)
+        return Rival(first.key, why)
+
+    def note_look(self, key: TaskKey) -> None:
+        """A task was looked at: when it stands in nobody's way any more, the others are woken."""
+        if key not in self._waiting:
+            return
+        task = self._store.task(key)
+        if task is None or is_terminal(task.status) or not self._is_at_work(task):
+            for waiting in self._waiting.pop(key):
+                self._wake(waiting)
+
+    def _goes_before(self, other: LoaderTask, task: LoaderTask) -> bool:
+        if is_terminal(other.status) or _cannot_run(other):
+            return False
+        return self._is_at_work(other) or is_older(other, task)
+
+    def _is_at_work(self, task: LoaderTask) -> bool:
+        """Whether it has a Job that may run."""
+        attempt = task.status.current_attempt
+        if attempt is None or task.status.ending_of(attempt.number):
+            return False
+        job = self._store.job(task.namespace, attempt.job_name)
+        return attempt.job_uid is not None or (job is not None and job.owner_uid == task.uid)
+
+
+def _cannot_run(task: LoaderTask) -> bool:
+    """Whether it waits for a person to correct what cannot be corrected in place."""
+    accepted = task.status.condition(ConditionType.ACCEPTED)
+    is_invalid = accepted is not None and accepted.reason == Reason.INVALID_SPEC
+    return is_invalid and task.status.current_attempt is None

@@ -1,0 +1,142 @@
+"""A ban of the venue holds back its own task and all others behind the same address."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from tests.unit.operator.test_decide import JOBS, RULES, condition, look, producer, started
+from tests.unit.operator.worlds import NOW, after, make_event, make_pod, make_task, received
+
+from loadertask_operator.bans import Ban, Bans, believable
+from loadertask_operator.decide import decide
+from loadertask_operator.observed import Observed
+from loadertask_operator.schema import TaskKey
+from loadertask_operator.status import Status
+
+DEFAULT = "https://api.binance.com"
+BAN = Ban("api.binance.com", after(500), TaskKey("loads", "other"))
+
+
+def banned_task(until=500.0, **spec):
+    return make_task(Status(banned_until=after(until)), **spec)
+
+
+def banned(status="error", until=500.0, **changes):
+    """A look after an event that tells of a ban; its pod may be gone."""
+    task = started(**changes)
+    event = make_event(status, producer(task), banned_until=after(until))
+    pod = make_pod(exit_code=69) if status == "error" else None
+    told = (received(event, 5),)
+    return decide(Observed(task, job=JOBS["failed"], pod=pod, events=told), RULES, NOW)
+
+
+def test_the_ban_in_an_error_event_holds_the_retry_and_is_told():
+    plan = banned()
+    assert plan.status.banned_until == after(500)
+    assert "banned by the venue until 2026-01-01T12:08:20Z" in plan.status.message
+    # Its pod may be gone meanwhile, and the operator another: the status holds the ban.
+    kept = replace(JOBS["failed"], ttl_s=1)
+    task = make_task(plan.status)
+    assert decide(Observed(task, job=kept), RULES, after(499)).create is None
+    assert decide(Observed(task, job=kept), RULES, after(500)).create.number == 2
+
+
+def test_only_an_error_tells_of_a_ban():
+    assert banned("loading").status.banned_until is None
+
+
+@pytest.mark.parametrize(
+    ("until", "believed"),
+    [
+        (after(60), after(60)),
+        (after(60.2), after(61.2)),
+        (after(-1), None),
+        (None, None),
+        (datetime.max.replace(tzinfo=NOW.tzinfo), NOW + timedelta(days=3)),
+    ],
+)
+def test_the_end_of_a_ban_is_rounded_up_and_believed_within_the_bounds_of_the_venue(
+    until, believed
+):
+    found = believable(until, NOW)
+    if believed is None:
+        assert found is None
+    else:
+        assert found.replace(microsecond=0) == believed.replace(microsecond=0)
+
+
+def test_a_new_task_behind_the_same_address_waits_visibly_until_the_ban_is_over():
+    task = make_task()
+    plan = decide(Observed(task, ban=BAN), RULES, NOW)
+    assert plan.create is None
+    assert condition(plan, "Accepted") == ("False", "RateBudget")
+    assert plan.status.message == (
+        "api.binance.com bans this address until 2026-01-01T12:08:20Z, as loads/other was told"
+    )
+    assert plan.recheck_at == after(500)
+    assert not plan.needs_finalizer
+    assert condition(plan, "Stalled")[0] == "False"
+    again = decide(Observed(make_task(plan.status), ban=BAN), RULES, after(499))
+    assert (again.status, again.notices) == (plan.status, ())
+    free = decide(Observed(make_task(plan.status), ban=BAN), RULES, after(500))
+    assert free.create.number == 1
+    assert condition(free, "Accepted") == ("True", "Valid")
+
+
+def test_a_retry_and_a_stored_intent_wait_as_well_and_a_running_load_goes_on():
+    stored = decide(Observed(make_task()), RULES, NOW).status
+    assert decide(Observed(make_task(stored), ban=BAN), RULES, NOW).create is None
+    failed = look(started(), "failed", make_pod(exit_code=75), "error").status
+    kept = replace(JOBS["failed"], ttl_s=1)
+    held = decide(Observed(make_task(failed), job=kept, ban=BAN), RULES, after(20))
+    assert (held.create, held.status.reason) == (None, "RateBudget")
+    going = decide(Observed(started(), job=JOBS["active"], ban=BAN), RULES, NOW)
+    assert (going.status.phase, condition(going, "Accepted")[0]) == ("Starting", "True")
+
+
+def test_a_stop_of_a_task_that_waits_for_the_end_of_a_ban_ends_it():
+    plan = decide(Observed(make_task(stop=True), ban=BAN), RULES, NOW)
+    assert condition(plan, "Complete") == ("True", "Stopped")
+
+
+@pytest.mark.parametrize(
+    ("banned_url", "url", "is_held"),
+    [
+        (None, None, True),
+        (None, "https://api.binance.com/path", True),
+        ("https://API.binance.com:443", None, True),
+        ("http://replay:8080", None, False),
+        ("http://replay:8080", "http://replay:9090", True),
+        (None, "https://api1.binance.com", False),
+    ],
+)
+def test_an_address_is_shared_by_the_host_of_the_api(banned_url, url, is_held):
+    def spec(address):
+        return {"binance": {"apiUrl": address}} if address else {}
+
+    bans = Bans()
+    bans.note(banned_task(**spec(banned_url)))
+    found = bans.on(make_task(**spec(url)).spec, DEFAULT, NOW)
+    assert (found is not None) == is_held
+
+
+def test_of_several_bans_the_last_one_counts_and_each_expires():
+    bans = Bans()
+    bans.note(banned_task(100))
+    bans.note(replace(banned_task(300), name="later"))
+    bans.note(banned_task(200))
+    spec = make_task().spec
+    assert bans.on(spec, DEFAULT, after(150)) == Ban(
+        "api.binance.com", after(300), TaskKey("loads", "later")
+    )
+    assert bans.on(spec, DEFAULT, after(300)) is None
+    assert bans._latest == {}
+
+
+def test_a_ban_outlives_the_task_that_was_told_of_it():
+    world_bans = Bans()
+    world_bans.note(banned_task())
+    assert world_bans.on(make_task().spec, DEFAULT, after(499)) is not None
+    assert world_bans.on(None, DEFAULT, after(499)) is None

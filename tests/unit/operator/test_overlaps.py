@@ -1,0 +1,214 @@
+"""Of tasks that would write the same records, one runs at a time: the older one first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.operator.test_decide import condition
+from tests.unit.operator.test_reconcile import KEY, Harness
+from tests.unit.operator.worlds import make_task
+
+from loadertask_operator.observed import JobOutcome
+from loadertask_operator.overlaps import is_older, why_overlapping
+from loadertask_operator.schema import TaskKey
+
+QUEUE = "btc-11112222"  # that of the events in worlds
+SAME = {"kafka": {"topic": "t"}}
+LIVE = {"type": "ws_candles_1m", "timeRange": None, "kafka": {"topic": "t"}}
+
+
+def other_task(status=None, *, name="eth", uid="9999", born=1.0, **spec):
+    """A task that came ``born`` seconds after the one of the other tests."""
+    task = make_task(status, **spec)
+    created = task.creation_time + timedelta(seconds=born)
+    return replace(task, name=name, uid=uid, creation_time=created)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shares"),
+    [
+        ({"queueId": "q"}, {"queueId": "q", "symbol": "ETHUSDT"}, "queue id q"),
+        (SAME, SAME, "topic t"),
+        (SAME, SAME | {"timeRange": "2023-01-01T12:00:00Z/2023-02-01T00:00:00Z"}, "topic t"),
+        (SAME, SAME | {"timeRange": "2023-01-02:2023-01-03"}, None),
+        (SAME, SAME | {"timeRange": "2022-12-31:2023-01-01"}, None),
+        (SAME, SAME | {"symbol": "ETHUSDT"}, None),
+        (SAME, SAME | {"type": "api_candles_1h"}, None),
+        (SAME, SAME | {"type": "api_candles"}, "topic t"),
+        (SAME, SAME | {"type": "api_trades"}, None),
+        (SAME, {"kafka": {"topic": "t", "bootstrapServers": "k:1"}}, "topic t"),
+        (SAME, {"kafka": {"topic": "t", "bootstrapServers": "other:1"}}, None),
+        (SAME, {"kafka": {"topic": "u"}}, None),
+        (LIVE, LIVE, "topic t"),
+        (LIVE, LIVE | {"type": "ws_candles", "interval": "1m"}, "topic t"),
+        ({}, {}, None),
+        ({"queueId": "q"}, {"queueId": "q", "symbol": None}, None),
+    ],
+)
+def test_tasks_overlap_by_queue_or_by_what_they_write(first, second, shares):
+    one, two = make_task(**first), other_task(**second)
+    for pair in ((one, two), (two, one)):
+        why = why_overlapping(*pair, "k:1")
+        assert (why is None) if shares is None else (why is not None and shares in why)
+
+
+def test_the_older_goes_first_and_in_the_same_second_the_smaller_uid():
+    task = make_task()
+    assert is_older(task, other_task(born=1))
+    assert not is_older(task, other_task(born=-1))
+    assert is_older(task, other_task(born=0, uid="9")) != is_older(
+        other_task(born=0, uid="9"), task
+    )
+
+
+class Pair(Harness):
+    """Two tasks of one queue in one cluster, whose API refuses two workers at a time."""
+
+    def __init__(self, born=1.0, **spec):
+        super().__init__(queueId=QUEUE, **spec)
+        self.other = other_task(queueId=QUEUE, born=born, **spec)
+        self.woken = []
+        self.reconciler._turns._wake = self.woken.append
+
+    def appear(self):
+        self.api.tasks[self.other.key] = self.other
+
+    def status_of(self, key):
+        return self.api.tasks[key].status
+
+    async def look(self, key, rounds=12):
+        for _ in range(rounds):
+            self.sync()
+            wait_s = await self.reconciler.reconcile(key)
+            if wait_s is None or wait_s > 0:
+                return
+        raise AssertionError("no rest")
+
+
+async def test_the_younger_task_waits_names_the_other_and_runs_when_that_has_ended():
+    world = Pair()
+    world.appear()
+    await world.look(KEY)
+    await world.look(world.other.key)
+    status = world.status_of(world.other.key)
+    assert condition(status, "Accepted") == ("False", "Overlaps")
+    assert "loads/btc" in status.message
+    assert condition(status, "Stalled")[0] == "False"
+    assert world.api.created == ["btc-1"]
+    world.say("finished")
+    world.job_ends()
+    await world.look(KEY)
+    assert world.woken == [world.other.key]
+    await world.look(world.other.key)
+    assert world.api.created == ["btc-1", "eth-1"]
+    assert condition(world.status_of(world.other.key), "Accepted") == ("True", "Valid")
+    assert [notice.reason for notice in world.api.events].count("Overlaps") == 1
+
+
+async def test_a_task_that_is_at_work_is_waited_for_even_by_an_older_one():
+    world = Pair(born=-1)
+    await world.look(KEY)
+    world.appear()
+    await world.look(world.other.key)
+    assert condition(world.status_of(world.other.key), "Accepted") == ("False", "Overlaps")
+    await world.look(KEY)
+    assert world.status_of(KEY).phase == "Starting"
+
+
+async def test_of_two_that_come_together_the_one_that_is_told_late_of_the_older_makes_way():
+    world = Pair(born=-1)
+    get_task = world.api.get_task
+
+    async def told_late(key):
+        world.api.get_task = get_task
+        world.appear()
+        world.store.remember_task(world.other)
+        return await get_task(key)
+
+    world.api.get_task = told_late
+    await world.look(KEY)
+    assert world.api.created == []
+    assert condition(world.status_of(KEY), "Accepted") == ("False", "Overlaps")
+    await world.look(world.other.key)
+    assert world.api.created == ["eth-1"]
+
+
+async def test_a_task_that_can_never_run_stands_in_nobodys_way():
+    world = Pair(born=-1, kafka={"bootstrapServers": "no-port"})
+    world.appear()
+    await world.look(world.other.key)
+    assert condition(world.status_of(world.other.key), "Accepted") == ("False", "InvalidSpec")
+    world.api.tasks[KEY] = replace(
+        make_task(queueId=QUEUE), resource_version=world.task.resource_version + 1
+    )
+    await world.look(KEY)
+    assert world.api.created == ["btc-1"]
+
+
+async def test_when_the_other_is_deleted_the_one_that_waits_is_woken():
+    world = Pair()
+    world.appear()
+    await world.look(KEY)
+    await world.look(world.other.key)
+    world.store.forget_task(KEY, world.task.uid)
+    await world.reconciler.reconcile(KEY)
+    assert world.woken == [world.other.key]
+
+
+_KEYS = (KEY, TaskKey("loads", "eth"))
+_STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["look", "finish", "crash", "suspend", "resume", "restart"]),
+        st.sampled_from(_KEYS),
+    ),
+    max_size=30,
+)
+
+
+async def _live(world, step, key):
+    status = world.status_of(key)
+    attempt = status.current_attempt
+    job = world.api.jobs.get(attempt.job_name) if attempt else None
+    if step in ("suspend", "resume"):
+        task = world.api.tasks[key]
+        spec = task.spec.model_copy(update={"suspend": step == "suspend"})
+        world.api._store(replace(task, spec=spec))
+    elif step == "restart":
+        world.start()
+        world.reconciler._turns._wake = world.woken.append
+    elif step in ("finish", "crash") and job and not job.outcome:
+        if step == "finish":
+            world.say("finished", producer=attempt.producer_id)
+        world.job_ends(JobOutcome.COMPLETE if step == "finish" else JobOutcome.FAILED, job.name)
+    world.now += timedelta(seconds=20)
+    world.api.end_deletions()
+    await world.look(key)
+
+
+@settings(max_examples=50, deadline=None)
+@given(_STEPS, st.sampled_from([-1.0, 0.0, 1.0]))
+async def test_two_tasks_of_one_queue_never_run_at_once_and_both_end(steps, born):
+    """MemoryApi asserts that no second Job comes beside one that may run."""
+    world = Pair(born=born, backoffLimit=20, startupDeadlineSeconds=86400)
+    world.api.set_job_ttl = _with_ttl(world.api)
+    world.appear()
+    for step, key in steps:
+        await _live(world, step, key)
+    for _ in range(8):
+        for key in _KEYS:
+            await _live(world, "resume", key)
+            world.now += timedelta(seconds=700)
+            await _live(world, "finish", key)
+    assert [world.status_of(key).phase for key in _KEYS] == ["Succeeded"] * 2
+
+
+def _with_ttl(api):
+    async def set_job_ttl(job, ttl_s):
+        api.jobs[job.name] = replace(job, ttl_s=ttl_s)
+        return api.jobs[job.name]
+
+    return set_job_ttl
