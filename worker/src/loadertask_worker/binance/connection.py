@@ -78,6 +78,7 @@ class Connection:
         closing = asyncio.create_task(self._socket.close())
         await asyncio.wait({self.reading, closing}, timeout=2 * _CLOSE_S)
         closing.cancel()
+        self._socket.transport.abort()  # whoever does not answer is left
         await asyncio.gather(self.reading, closing, return_exceptions=True)
 
     async def _read(self) -> None:

@@ -85,11 +85,15 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class HoldBounds:
-    """How long, how many and how many bytes of newer records wait for the older ones of a hole."""
+    """How long, how many and how many bytes of newer records wait for the older ones of a hole.
+
+    The time counts from the last answer that brought the hole nearer to its end. A trade takes
+    some 450 bytes of memory while it waits.
+    """
 
     longest_ms: int = 30_000
-    most_records: int = 200_000
-    most_bytes: int = 32 * 1024 * 1024
+    most_records: int = 100_000
+    most_bytes: int = 16 * 1024 * 1024
 
     def are_broken(self, waited_ms: int, records: int, size_bytes: int) -> bool:
         """Whether the older ones are to be waited for no longer."""

@@ -18,7 +18,13 @@ from loadertask_worker.binance.connection import Leaving
 from loadertask_worker.binance.frames import Ignored
 from loadertask_worker.errors import BannedError, SinkError, SourceError
 from loadertask_worker.kafka.records import Page
-from loadertask_worker.live.updates import KIND_GAP, LATE, SOURCE_REST, Release
+from loadertask_worker.live.updates import (
+    KIND_GAP,
+    KIND_SNAPSHOT,
+    LATE,
+    SOURCE_REST,
+    Release,
+)
 from loadertask_worker.ordered import until_stop
 from loadertask_worker.tasks.repairs import Repairs
 from loadertask_worker.tasks.silence import Silence
@@ -183,8 +189,9 @@ class Follower:
     def _count(self, released: Sequence[Release]) -> None:
         from_rest = sum(SOURCE_REST[0] in each.headers for each in released)
         marked = sum(each.headers == KIND_GAP for each in released)
-        metrics.RECORDS_READ.labels("rest").inc(from_rest)
-        metrics.RECORDS_READ.labels("stream").inc(len(released) - from_rest - marked)
+        snapshots = sum(each.headers == KIND_SNAPSHOT for each in released)
+        metrics.RECORDS_READ.labels("rest").inc(from_rest + snapshots)
+        metrics.RECORDS_READ.labels("stream").inc(len(released) - from_rest - snapshots - marked)
         metrics.GAP_RECORDS.inc(from_rest)
         if marked:
             metrics.GAPS.labels("marked").inc(marked)

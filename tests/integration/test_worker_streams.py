@@ -1,0 +1,156 @@
+"""The worker's side of a stream against the replay's: connections that replace each other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
+
+import pytest
+from tests.integration.venue_stream_client import StreamVenue, stream_venue
+
+from loadertask_worker.binance.connection import Leaving
+from loadertask_worker.binance.streams import Stream, StreamLimits
+from loadertask_worker.errors import RejectedError, SourceUnavailableError
+from loadertask_worker.live.buffer import FrameBuffer
+
+pytestmark = pytest.mark.integration
+
+BUSY = "busyusdt@trade"
+
+
+@pytest.fixture
+async def venue() -> AsyncIterator[StreamVenue]:
+    async with stream_venue() as running:
+        yield running
+
+
+class Read:
+    """A stream under way and the trade ids that it has brought."""
+
+    def __init__(self, stream: Stream, buffer: FrameBuffer, running: asyncio.Task[None]) -> None:
+        self.stream, self.buffer, self.running = stream, buffer, running
+        self.ids: list[int] = []
+
+    async def until(self, is_enough: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not is_enough():
+                waking = asyncio.create_task(self.buffer.wake.wait())
+                await asyncio.wait({waking, self.running}, return_when=asyncio.FIRST_COMPLETED)
+                waking.cancel()
+                if self.running.done():
+                    self.running.result()
+                self.buffer.wake.clear()
+                self.ids += [json.loads(frame.payload)["t"] for frame in self.buffer.take()]
+
+    async def more(self, count: int = 100) -> None:
+        """Read so many more frames."""
+        wanted = len(self.ids) + count
+        await self.until(lambda: len(self.ids) >= wanted)
+
+    def twice(self) -> int:
+        return len(self.ids) - len(set(self.ids))
+
+    def holes(self) -> list[tuple[int, int]]:
+        return [(a, b) for a, b in pairwise(sorted(set(self.ids))) if b != a + 1]
+
+
+@asynccontextmanager
+async def reading(
+    url: str,
+    limits: StreamLimits | None = None,
+    *,
+    buffer_bytes: int = 10**8,
+    patience_s: float = 2,
+) -> AsyncIterator[Read]:
+    buffer = FrameBuffer(buffer_bytes)
+    stream = Stream(url, buffer, patience_s=patience_s, limits=limits)
+    running = asyncio.create_task(stream.run())
+    try:
+        yield Read(stream, buffer, running)
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError, SourceUnavailableError, RejectedError):
+            await running
+
+
+def address(venue: StreamVenue, stream: str = BUSY) -> str:
+    return f"{venue.url.replace('http', 'ws', 1)}/ws/{stream}"
+
+
+async def connects(venue: StreamVenue) -> int:
+    return len(await venue.connections())
+
+
+async def test_a_connection_that_grows_old_is_replaced_without_losing_a_frame(
+    venue: StreamVenue,
+) -> None:
+    limits = StreamLimits(max_age_s=0.5, overlap_s=2, settle_s=0.1)
+    async with reading(address(venue), limits) as read:
+        while await connects(venue) < 4:
+            await read.more()
+        await read.more()
+
+    assert read.holes() == []
+    assert read.twice() > 0, "for a moment both connections deliver"
+
+
+async def test_a_shutdown_is_answered_by_another_connection_before_the_end(
+    venue: StreamVenue,
+) -> None:
+    async with reading(address(venue), StreamLimits(settle_s=0.1)) as read:
+        await read.more()
+        await venue.order("shutdown", delay_s=1)
+        while not (await venue.connections())[0]["end"]:
+            await read.more()
+        await read.more()
+
+    assert read.holes() == []
+    assert read.twice() > 0
+    assert await connects(venue) == 2
+
+
+async def test_a_buffer_without_room_ends_the_reading_until_there_is_some(
+    venue: StreamVenue,
+) -> None:
+    async with reading(address(venue), buffer_bytes=100_000) as read:
+        async with asyncio.timeout(10):
+            # The end is the replay's, which sets no event of ours.
+            while not [each for each in await venue.connections() if each["end"]]:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert await connects(venue) == 1
+        assert 99_000 < read.buffer.size_bytes <= 100_000
+        while await connects(venue) < 2:
+            await read.more(1)
+        await read.more()
+
+    assert len(read.holes()) == 1, "what was not read shows as a hole"
+    assert read.twice() == 0
+
+
+async def test_a_stream_is_left_when_its_silence_is_proved(venue: StreamVenue) -> None:
+    async with reading(address(venue)) as read:
+        await read.more()
+        await venue.order("half_open")
+        read.stream.renew(Leaving.SILENT)
+        while len(read.holes()) == 0:
+            await read.more(1)
+
+    assert await connects(venue) == 2
+
+
+async def test_a_venue_that_refuses_the_stream_is_told_at_once(venue: StreamVenue) -> None:
+    url = address(venue).replace("/ws/", "/nosuchpath/")
+    with pytest.raises(RejectedError, match="HTTP 404"):
+        async with reading(url) as read:
+            await read.until(lambda: False)
+
+
+async def test_streams_that_end_as_they_begin_use_up_the_patience(venue: StreamVenue) -> None:
+    rule = {"fault": {"kind": "end"}, "match": {}}
+    await venue.control("POST", "streams/faults", [rule])
+    with pytest.raises(SourceUnavailableError, match="end as they begin"):
+        async with reading(address(venue), patience_s=0.5) as read:
+            await read.until(lambda: False)
