@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from itertools import pairwise
+from operator import ne
 from typing import Any
 
 import aiohttp
@@ -207,3 +208,36 @@ async def test_a_delisted_symbol_has_history_and_no_new_trades(client: Client) -
     (last,) = await client.rows("aggTrades?symbol=BREAKUSDT&limit=1")
     assert last["T"] < moment_ms("2022-11-28T03:00")
     assert await client.rows(f"aggTrades?symbol=BREAKUSDT&startTime={last['T'] + 1}") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "differs"),
+    [
+        ("rows_missing", lambda rows, whole: rows == whole[:5]),
+        ("rows_doubled", lambda rows, whole: len(rows) == 11 and rows[5] == rows[6]),
+        ("rows_unordered", lambda rows, whole: rows[5:7] == whole[6:4:-1]),
+        ("rows_changed", lambda rows, whole: sum(map(ne, rows, whole)) == 1),
+        ("rows_not_numbers", lambda rows, whole: "x" in str(rows[5])),
+        ("rows_off_grid", lambda rows, whole: sum(map(ne, rows, whole)) == 1),
+        ("rows_wrong_unit", lambda rows, whole: all(map(ne, rows, whole))),
+    ],
+)
+async def test_rows_of_a_page_can_lie_with_a_good_status(
+    client: Client, kind: str, differs: Any
+) -> None:
+    candles = f"klines?{SYMBOL}&interval=1m&startTime={MAY_MS}&limit=10"
+    for path in (candles, f"aggTrades?{SYMBOL}&startTime={MAY_MS}&limit=10"):
+        whole = await client.rows(path)
+        rule = {"fault": {"kind": kind}, "times": 1}
+        async with client.session.post("/_replay/faults", json=[rule]) as response:
+            assert response.status == 200
+        assert differs(await client.rows(path), whole)
+        assert await client.rows(path) == whole
+
+
+async def test_html_can_come_with_200(client: Client) -> None:
+    rule = {"fault": {"kind": "html200"}, "times": 1}
+    async with client.session.post("/_replay/faults", json=[rule]) as response:
+        assert response.status == 200
+    async with client.session.get(f"/api/v3/aggTrades?{SYMBOL}") as response:
+        assert (response.status, response.headers["Content-Type"]) == (200, "text/html")

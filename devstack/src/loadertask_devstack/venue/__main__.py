@@ -31,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
         recordings=options.recordings,
         seed=options.seed,
         compress=options.gzip,
+        retained_days=options.trades_days,
+        archive_delay_h=options.archive_delay,
     )
     try:
         asyncio.run(serve(settings, options.host, options.port, options.stream_rules))
@@ -75,6 +77,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="JSON", help='limits and timing of the streams, as {"lifetime_s": 3}',
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the synthetic candles")
+    parser.add_argument(
+        "--trades-days", type=int, default=None, metavar="DAYS",
+        help="how many days of trades REST knows [all]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--archive-delay", type=float, default=5, metavar="HOURS",
+        help="how long after midnight a file of the archive appears [%(default)s]",
+    )  # fmt: skip
     parser.add_argument(
         "--gzip", action=argparse.BooleanOptionalAction, default=True,
         help="compress answers for clients that accept it, as the venue does",

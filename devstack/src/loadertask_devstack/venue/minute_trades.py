@@ -20,7 +20,6 @@ from loadertask_devstack.venue.candles import UNITS_PER_ONE, Candle
 # Open, both extremes and close are trades of their own, each of one step of the amount.
 _ANCHORS = 4
 _FEWEST_ANCHORED = 6
-_DECIMALS = 8
 # Six trades make four orders: two fills, one, two, one; their means are those of the whole side.
 _BLOCK_TRADES, _BLOCK_ORDERS = 6, 4
 _JITTER = random.Random("when in its slot an order comes").randbytes(256)
@@ -106,14 +105,15 @@ def trades_of(minute: RelativeMinute) -> MinuteTrades:
 
 
 def fitting(minute: Candle, grain: Grain) -> Grain:
-    """The largest grain, no coarser than the given one, in which this candle can be counted."""
+    """A grain, no coarser than the given one, in which this candle can be counted."""
     price, amount = grain
     while any((units - minute.open) % price for units in minute[2:5]):
         price //= 10
-    steps = [amount // 10**n for n in range(_DECIMALS) if amount // 10**n]
-    possible = [step for step in steps if _is_countable(minute, step)]
-    exact = (step for step in possible if _has_whole_quotes(minute, price * step))
-    return Grain(price, next(exact, possible[0] if possible else 1))
+    # One price step of one amount step is then a whole quote: 1e-8.
+    amount = min(amount, UNITS_PER_ONE // price)
+    while amount > 1 and not _is_countable(minute, amount):
+        amount //= 10
+    return Grain(price, amount)
 
 
 def order_count(minute: RelativeMinute) -> int:
@@ -133,12 +133,6 @@ def anchors_above_middle(opened: int, high: int, low: int, close: int) -> list[i
 def _is_countable(minute: Candle, step: int) -> bool:
     is_whole = minute.volume % step == minute.taker_volume % step == 0
     return is_whole and minute.volume // step >= minute.trade_count
-
-
-def _has_whole_quotes(minute: Candle, scale: int) -> bool:
-    taker = minute.taker_quote_volume * UNITS_PER_ONE - minute.open * minute.taker_volume
-    total = minute.quote_volume * UNITS_PER_ONE - minute.open * minute.volume
-    return taker % scale == total % scale == 0
 
 
 def _array(numbers: Iterator[int]) -> Sequence[int]:

@@ -71,6 +71,12 @@ class TradeTape:
         counts = self._before(time_ms)
         return counts._replace(aggregates=self._cancelled.shown_id(counts.aggregates))
 
+    def count_ahead(self, now_ms: int) -> Iterator[None]:
+        """Count the days up to now one by one, so that the first page need not do it."""
+        for day in range(self._first_day, now_ms // DAY_MS + 1):
+            self._count_up_to(day)
+            yield
+
     def minutes(self, day: int) -> list[TapeMinute]:
         """The minutes of a UTC day with their trades, as if it were over."""
         if day < self._first_day:
