@@ -33,7 +33,8 @@ class Trouble(StrEnum):
 
     HANG = "no answer at all"
     DROP = "the connection is closed before the server sees it"
-    LOSE = "the server carries it out, its answer is lost"
+    LOSE = "the server carries it out, the connection is closed without its answer"
+    SWALLOW = "the server carries it out, its answer never comes"
     STALL = "a stream stays open and silent"
 
 
@@ -45,11 +46,17 @@ class Fault:
     path: str
     effect: int | Trouble
     times: int | None = 1
+    body: str = ""
     hits: int = 0
 
-    def matches(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str, body: str) -> bool:
         left = self.times is None or self.hits < self.times
-        return left and method == self.method and re.search(self.path, path) is not None
+        return bool(
+            left
+            and method == self.method
+            and re.search(self.path, path)
+            and re.search(self.body, body, re.DOTALL)
+        )
 
 
 @dataclass(frozen=True)
@@ -69,10 +76,12 @@ class FaultyApi:
     """Of the proxy."""
     faults: list[Fault] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
+    carried_out: list[Fault] = field(default_factory=list)
+    """Those after which the server did what was asked."""
 
-    def fault(self, method: str, path: str) -> Fault | None:
+    def fault(self, method: str, path: str, body: str = "") -> Fault | None:
         """The first fault for a request."""
-        return next((f for f in self.faults if f.matches(method, path)), None)
+        return next((f for f in self.faults if f.matches(method, path, body)), None)
 
     def writes(self, path: str = "") -> list[Seen]:
         """The requests that were no reads."""
@@ -136,7 +145,8 @@ async def _handle(
 ) -> web.StreamResponse:
     path = str(request.rel_url)
     api.seen.append(Seen(time.monotonic(), request.method, path))
-    fault = api.fault(request.method, path)
+    body = (await request.read()).decode()
+    fault = api.fault(request.method, path, body)
     if fault is None or fault.effect is Trouble.STALL:
         return await _forward(api, session, url, request)
     fault.hits += 1
@@ -146,9 +156,12 @@ async def _handle(
         return web.json_response(status | message, status=fault.effect)
     if fault.effect is Trouble.HANG:
         await asyncio.sleep(3600)
-    if fault.effect is Trouble.LOSE:
+    if fault.effect in {Trouble.LOSE, Trouble.SWALLOW}:
         async with await _asked(session, url, request) as answer:
             await answer.read()
+        api.carried_out.append(fault)
+    if fault.effect is Trouble.SWALLOW:
+        await asyncio.sleep(3600)
     assert request.transport is not None
     request.transport.abort()
     return web.Response()

@@ -1,6 +1,7 @@
-"""The operator killed with SIGKILL at named points of a task's life, and Kafka gone: what is left.
+"""The operator killed with SIGKILL while events come, and Kafka gone: what is left.
 
-Each life ends once, with one Job and the right counters, and no event is lost.
+Each life ends once, with one Job and the right counters, and no event is lost. Kills at each of its
+requests are in test_operator_crash_points.py.
 """
 
 from __future__ import annotations
@@ -50,26 +51,6 @@ def lives_on(world: World, name: str) -> None:
     world.say(name, "finished", written=1440)
     world.pod_ends(name, 0)
     ends_once(world, name, events_applied=2)
-
-
-POINTS = {
-    "finalizer-added": lambda w, n: w.task(n)["metadata"].get("finalizers"),
-    "intent-stored": lambda w, n: w.status(n).get("currentAttempt"),
-    "job-created": lambda w, n: w.job(n),
-    "job-remembered": lambda w, n: w.status(n).get("currentAttempt", {}).get("jobUID"),
-}
-
-
-@pytest.mark.parametrize("point", POINTS)
-def test_killed_while_the_job_is_being_made(world, point):
-    name = f"made-{point}"
-    world.create(name)
-    eventually(lambda: POINTS[point](world, name))
-    world.operator.kill()
-    producer = world.status(name).get("currentAttempt", {}).get("producerId")
-    world.operator.start()
-    lives_on(world, name)
-    assert producer in {None, world.status(name)["currentAttempt"]["producerId"]}
 
 
 def test_an_intent_without_a_job_is_carried_out_by_the_next_operator(world):
