@@ -237,7 +237,7 @@ TASK_RIGHTS = {
     *(("loadertasks/status", verb) for verb in ("patch", "update")),
     *(("jobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
     *(("pods", verb) for verb in ("get", "list", "watch")),
-    *(("events", verb) for verb in ("create", "patch")),
+    *(("events", verb) for verb in ("list", "create", "patch")),
 }
 LEASE_RIGHTS = {("leases", verb) for verb in ("get", "create", "update", "patch")}
 

@@ -280,7 +280,7 @@ RIGHTS = [
     (["streamforge.io"], ["loadertasks/status"], ["patch", "update"]),
     (["batch"], ["jobs"], ["get", "list", "watch", "create", "patch", "delete"]),
     ([""], ["pods"], ["get", "list", "watch"]),
-    ([""], ["events"], ["create", "patch"]),
+    ([""], ["events"], ["list", "create", "patch"]),
 ]
 
 

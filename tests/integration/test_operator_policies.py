@@ -173,3 +173,15 @@ def test_a_ban_holds_the_task_and_others_behind_the_same_address_until_it_ends(w
     for name, attempt in (("behind", 1), ("told", 2)):
         job = eventually(lambda n=name, a=attempt: world.job(n, a))
         assert job.metadata.creation_timestamp >= until.replace(microsecond=0)
+
+
+def test_pods_that_a_quota_refuses_are_told_in_the_words_of_the_cluster(world):
+    quota = {"metadata": {"name": "tiny"}, "spec": {"hard": {"pods": "0"}}}
+    world.core.create_namespaced_resource_quota(world.namespace, quota)
+    try:
+        world.create("quota")
+        eventually(lambda: world.condition("quota", "Running") == ("False", "PodRefused"), 30)
+    finally:
+        world.core.delete_namespaced_resource_quota("tiny", world.namespace)
+    assert "is forbidden" in world.status("quota")["message"]
+    assert "tiny" in world.status("quota")["message"]

@@ -150,10 +150,19 @@ class Cluster:
         path = _job_path(job.namespace, job.name)
         return parse_job(await self._request("PATCH", path, body, _MERGE_PATCH))
 
-    async def delete_job(self, job: JobState, propagation: Propagation) -> None:
-        """Delete this very Job."""
+    async def delete_job(self, job: JobState, propagation: Propagation) -> JobState | None:
+        """Delete this very Job; what is left of it while its deletion goes on."""
         options = {"preconditions": {"uid": job.uid}, "propagationPolicy": propagation.value}
-        await self._request("DELETE", _job_path(job.namespace, job.name), options)
+        answer = await self._request("DELETE", _job_path(job.namespace, job.name), options)
+        # The Job itself while finalizers hold it, else only that it was done.
+        return parse_job(answer) if answer.get("kind") == "Job" else None
+
+    async def pod_refusals(self, namespace: str) -> dict[str, str]:
+        """By uid of a Job of anybody, why it last could not make a pod."""
+        selector = "involvedObject.kind=Job,reason=FailedCreate"
+        events = await self._list(_path("/api/v1", namespace, "events"), fieldSelector=selector)
+        events.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+        return {event["involvedObject"].get("uid", ""): event["message"] for event in events}
 
     async def post_event(self, task: LoaderTask, notice: Notice) -> None:
         """Tell people, as a Kubernetes Event; failures are only logged."""
@@ -163,9 +172,11 @@ class Cluster:
         except ApiError as error:
             logger.warning("event not posted: %s", error, extra={"task": str(task.key)})
 
-    async def _list(self, path: str, *, own: bool = False) -> list[dict[str, Any]]:
+    async def _list(
+        self, path: str, *, own: bool = False, **selectors: str
+    ) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = []
-        query = {"limit": str(_PAGE)}
+        query = {"limit": str(_PAGE), **selectors}
         if own:
             query["labelSelector"] = names.OWN_OBJECTS_SELECTOR
         while True:

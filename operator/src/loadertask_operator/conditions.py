@@ -39,6 +39,7 @@ class Reason(StrEnum):
     RATE_BUDGET = "RateBudget"
     POD_RUNNING = "PodRunning"
     POD_PENDING = "PodPending"
+    POD_REFUSED = "PodRefused"
     IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
     FINISHED = "Finished"
     RECEIVING = "Receiving"

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from loadertask_operator.conditions import is_terminal
 from loadertask_operator.configuration import Configuration
 from loadertask_operator.errors import ConflictError, InvalidError, NotFoundError, RefusedError
+from loadertask_operator.expectation import expectation
 from loadertask_operator.inbox import Inbox
 from loadertask_operator.lifetimes import Lifetimes
 from loadertask_operator.manifests.job import render_job
@@ -129,7 +130,9 @@ class Effects:
         self._refusals.pop(task.key, None)
         self._store.remember_job(job)
         self._metrics.submit_latency.observe((self._clock() - task.creation_time).total_seconds())
-        await self._api.post_event(task, Notice("JobCreated", f"created Job {job.name}"))
+        expected = expectation(live.spec, self._clock())
+        message = f"created Job {job.name}" + (f": {expected}" if expected else "")
+        await self._api.post_event(task, Notice("JobCreated", message))
         return 0
 
     def _note_refusal(self, task: LoaderTask, error: RefusedError) -> float:
@@ -154,9 +157,13 @@ class Effects:
 
     async def _delete_job(self, job: JobState, propagation: Propagation) -> None:
         try:
-            await self._api.delete_job(job, propagation)
+            left = await self._api.delete_job(job, propagation)
         except NotFoundError:
             self._store.forget_job(job.namespace, job.name, job.uid)
+            return
+        if left:
+            # The watch may be late: nothing is deleted twice, and the bound counts from now.
+            self._store.remember_job(left)
 
     async def _set_job_ttl(self, job: JobState, ttl_s: int) -> None:
         try:

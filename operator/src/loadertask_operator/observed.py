@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +16,9 @@ from loadertask_operator import names
 from loadertask_operator.bans import Ban
 from loadertask_operator.overlaps import Rival
 from loadertask_operator.schema import LoaderTask, TaskKey, parse_time
+
+POD_PATIENCE = timedelta(seconds=5)
+"""How long a Job may take to make its pods before its Events are looked at."""
 
 
 class JobOutcome(StrEnum):
@@ -139,6 +142,8 @@ class Observed:
     """A task that this one must not run beside."""
     ban: Ban | None = None
     """What the venue lets no task behind this address do."""
+    pod_refusal: str | None = None
+    """Why the cluster does not let the Job make its pods."""
     refusal: str | None = None
     """Why the API server refused the Job, in its words."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from loadertask_operator.observed import JobState
@@ -34,8 +35,11 @@ class Api(Protocol):
     async def set_job_ttl(self, job: JobState, ttl_s: int) -> JobState:
         """Let the cluster delete an ended Job."""
 
-    async def delete_job(self, job: JobState, propagation: Propagation) -> None:
-        """Delete this very Job."""
+    async def delete_job(self, job: JobState, propagation: Propagation) -> JobState | None:
+        """Delete this very Job; what is left of it while its deletion goes on."""
+
+    async def pod_refusals(self, namespace: str) -> Mapping[str, str]:
+        """By uid of a Job of anybody, why it last could not make a pod."""
 
     async def post_event(self, task: LoaderTask, notice: Notice) -> None:
         """Tell people, as a Kubernetes Event; failures are only logged."""

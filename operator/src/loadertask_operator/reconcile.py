@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from loadertask_operator.conditions import is_terminal
 from loadertask_operator.configuration import Configuration
@@ -18,6 +18,7 @@ from loadertask_operator.inbox import Inbox
 from loadertask_operator.manifests.environment import environment_of, next_attempt
 from loadertask_operator.metrics import Metrics
 from loadertask_operator.observed import JobState, Observed
+from loadertask_operator.pod_refusals import PodRefusals
 from loadertask_operator.ports import Api, StopSender
 from loadertask_operator.schema import LoaderTask, TaskKey
 from loadertask_operator.shards import telling_pod
@@ -48,6 +49,8 @@ class Reconciler:
         self._inbox = inbox
         self._configuration = configuration
         self._clock = clock
+        interval = timedelta(seconds=configuration.resync_s)
+        self._pod_refusals = PodRefusals(api, clock, interval)
         self._turns = Turns(store, configuration.worker_kafka_servers, wake)
         self._effects = Effects(
             api, store, inbox, stop_sender, configuration, metrics, clock, self._turns.rival_of
@@ -104,6 +107,7 @@ class Reconciler:
             spec_problems=() if attempt else self._render_problems(task),
             rival=self._turns.rival_of(task) if not is_terminal(task.status) else None,
             ban=self._store.bans.on(task.spec, self._configuration.binance_api_url, self._clock()),
+            pod_refusal=await self._pod_refusals.of(job, len(pods), len(task.status.shards) or 1),
             refusal=refusal,
         )
 

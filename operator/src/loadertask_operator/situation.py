@@ -196,6 +196,9 @@ class Situation:
             return outlook.running
         if self.status.completion_time:
             return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.FINISHED)
+        if self.observed.pod_refusal and not self.attempt_has_ended:
+            refusal = self.observed.pod_refusal
+            return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.POD_REFUSED, refusal)
         if self.pod and lacks_image(self.pod):
             problem = image_problem(self.pod, self.observed.task.spec)
             return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.IMAGE_PULL_BACK_OFF, problem)

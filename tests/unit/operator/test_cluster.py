@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
+
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio import client
+from tests.unit.operator.worlds import after, make_job
 
 from loadertask_operator.cluster import Cluster
+from loadertask_operator.plan import Propagation
 from loadertask_operator.store import Presence
 
 
@@ -53,3 +58,57 @@ async def test_what_is_present_is_asked_for_by_metadata_out_of_the_servers_cache
     assert [request.query["resourceVersion"] for request in asked] == ["0"] * 3
     assert ["labelSelector" in request.query for request in asked] == [False, True, True]
     assert all("PartialObjectMetadataList" in request.headers["Accept"] for request in asked)
+
+
+JOB = {
+    "kind": "Job",
+    "metadata": {
+        "name": "btc-1",
+        "namespace": "loads",
+        "uid": "u",
+        "resourceVersion": "8",
+        "creationTimestamp": "2026-01-01T12:00:00Z",
+        "deletionTimestamp": "2026-01-01T12:00:09Z",
+    },
+}
+
+
+@asynccontextmanager
+async def answering(answer, asked):
+    async def handle(request: web.Request) -> web.Response:
+        asked.append((request.method, request.path, dict(request.query)))
+        return web.json_response(answer)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", handle)
+    async with TestServer(application) as server:
+        host = str(server.make_url("")).rstrip("/")
+        cluster = Cluster(client.ApiClient(client.Configuration(host=host)))
+        try:
+            yield cluster
+        finally:
+            await cluster.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_left"), [(JOB, True), ({"kind": "Status", "status": "Success"}, False)]
+)
+async def test_the_answer_to_a_deletion_is_what_is_left_of_the_job(answer, is_left):
+    async with answering(answer, []) as cluster:
+        left = await cluster.delete_job(make_job(), Propagation.FOREGROUND)
+    assert (left is not None) == is_left
+    if left:
+        assert left.deleted_at == after(9)
+
+
+async def test_the_last_reason_of_each_job_that_could_not_make_a_pod_is_listed():
+    events = [
+        {"lastTimestamp": at, "message": message, "involvedObject": {"uid": uid}}
+        for at, message, uid in (("2", "newer", "a"), ("1", "older", "a"), (None, "other", "b"))
+    ]
+    asked = []
+    async with answering({"metadata": {}, "items": events}, asked) as cluster:
+        assert await cluster.pod_refusals("loads") == {"a": "newer", "b": "other"}
+    [(method, path, query)] = asked
+    assert (method, path) == ("GET", "/api/v1/namespaces/loads/events")
+    assert query["fieldSelector"] == "involvedObject.kind=Job,reason=FailedCreate"

@@ -53,6 +53,8 @@ class MemoryApi:
         self.deleted: list[tuple[str, Propagation]] = []
         self.events: list[Notice] = []
         self.writes = 0
+        self.refused_pods: dict[str, str] = {}
+        self.refusal_lists = 0
         self.clock = lambda: NOW
         self.failures: list[Exception | None] = []
         """What the next requests raise; a CrashError comes after the effect."""
@@ -146,7 +148,11 @@ class MemoryApi:
         self._end(failure)
         return self.jobs[job.name]
 
-    async def delete_job(self, job: JobState, propagation: Propagation) -> None:
+    async def pod_refusals(self, namespace: str) -> dict[str, str]:
+        self.refusal_lists += 1
+        return self.refused_pods
+
+    async def delete_job(self, job: JobState, propagation: Propagation) -> JobState | None:
         failure = self._request()
         self.deleted.append((job.name, propagation))
         live = self.jobs.get(job.name)
@@ -160,6 +166,7 @@ class MemoryApi:
                 live, is_deleting=True, deleted_at=self.clock(), resource_version=version
             )
         self._end(failure)
+        return self.jobs.get(job.name)
 
     def end_deletions(self) -> None:
         """The garbage collector has come to the Jobs that wait for it."""
@@ -426,6 +433,55 @@ async def test_a_job_is_said_to_be_created_when_it_was_and_not_before():
     world.now += timedelta(seconds=31)
     await world.settle()
     assert [notice.reason for notice in world.api.events] == ["JobRefused", "JobCreated"]
+
+
+async def test_pods_that_the_cluster_refuses_are_a_reason_until_they_come():
+    world = Harness()
+    await world.settle()
+    quota = "exceeded quota: tiny, requested: pods=1"
+    world.api.refused_pods = {"uid-btc-1": quota, "somebody else's": "no"}
+    assert world.api.refusal_lists == 0
+    world.now += timedelta(seconds=5)
+    await world.settle()
+    running = world.status.condition("Running")
+    assert (running.status, running.reason, running.message) == ("False", "PodRefused", quota)
+    assert quota in world.status.message
+    world.now += timedelta(seconds=1)
+    await world.settle()
+    assert world.api.refusal_lists == 1
+    world.pod(None)
+    await world.settle()
+    assert world.status.condition("Running").reason == "PodRunning"
+
+
+async def test_a_refusal_that_nobody_resolves_is_named_by_the_startup_deadline():
+    world = Harness(backoffLimit=0)
+    await world.settle()
+    world.api.refused_pods = {"uid-btc-1": "exceeded quota: tiny"}
+    world.now += timedelta(seconds=300)
+    await world.settle()
+    assert world.status.reason == "StartupDeadlineExceeded"
+    assert "exceeded quota: tiny" in world.status.message
+
+
+async def test_a_job_that_was_deleted_is_known_to_be_without_the_watch():
+    world = Harness()
+    await world.settle()
+    world.now += timedelta(seconds=300)
+    world.sync()
+    await world.reconciler.reconcile(KEY)
+    assert world.store.job("loads", "btc-1").deleted_at == world.now
+    await world.reconciler.reconcile(KEY)
+    assert [name for name, _ in world.api.deleted] == ["btc-1"]
+
+
+async def test_the_event_of_a_new_job_tells_what_the_load_will_take():
+    world = Harness()
+    await world.settle()
+    told = next(notice.message for notice in world.api.events if notice.reason == "JobCreated")
+    assert told == (
+        "created Job btc-1: 1440 candles expected (REST requests: 2, seconds at least: 0)"
+    )
 
 
 async def test_an_overloaded_server_is_an_error_for_the_retry_queue():

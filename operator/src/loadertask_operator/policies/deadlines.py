@@ -78,6 +78,8 @@ def active_deadline(situation: Situation) -> datetime | None:
 def _startup_failure(situation: Situation) -> Ending:
     pod = situation.pod
     seen = f"its pod is {pod.phase} {pod.waiting_reason}".strip() if pod else "it has no pod"
+    if situation.observed.pod_refusal:
+        seen = f"the cluster refuses the pod: {situation.observed.pod_refusal}"
     message = f"the worker has not said anything within spec.startupDeadlineSeconds; {seen}"
     return Ending(
         Outcome.FAILED, Reason.STARTUP_DEADLINE_EXCEEDED, message, recovery=Recovery.RETRY

@@ -44,7 +44,7 @@ def conclude(situation: Situation, ending: Ending) -> Plan:
     is_suspending = situation.is_suspending
     situation = _with_history(situation, ending)
     if ending.outcome is Outcome.SUSPENDED:
-        return suspended_plan(situation)
+        return suspended_plan(situation, ending.warning)
     if ending.outcome is not Outcome.FAILED:
         return end_task(situation, ending.outcome, ending.reason, ending.message, ending.warning)
     situation = _counted(situation, ending)

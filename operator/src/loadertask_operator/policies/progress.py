@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from loadertask_operator.arbitration import Course, Underway, judge
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
 from loadertask_operator.manifests.environment import next_attempt
+from loadertask_operator.observed import POD_PATIENCE
 from loadertask_operator.plan import Plan
 from loadertask_operator.policies.deadlines import active_deadline, startup_deadline
 from loadertask_operator.policies.progress_deadline import progress_deadline
@@ -55,7 +58,7 @@ def follow(situation: Situation) -> Plan:
     until = verdict.until if isinstance(verdict, Underway) else None
     situation = _with_job(situation)
     times = [until, startup_deadline(situation), active_deadline(situation)]
-    times.append(progress_deadline(situation))
+    times += [progress_deadline(situation), _pod_expected_at(situation)]
     job = situation.observed.own_job
     times.append(situation.hangs_at(job) if job and job.is_deleting else None)
     accepted = _accepted(situation)
@@ -69,6 +72,12 @@ def follow(situation: Situation) -> Plan:
         ),
         recheck_at=min((at for at in times if at and at > situation.now), default=None),
     )
+
+
+def _pod_expected_at(situation: Situation) -> datetime | None:
+    """When to ask why there is no pod."""
+    job = situation.observed.own_job
+    return job.created_at + POD_PATIENCE if job and not situation.pods else None
 
 
 def _with_job(situation: Situation) -> Situation:
@@ -98,6 +107,8 @@ def _disappeared() -> Claim:
 
 def _message(situation: Situation, course: Course) -> str:
     last, pod = situation.status.last_event, situation.pod
+    if situation.observed.pod_refusal:
+        return f"the cluster refuses the pod: {situation.observed.pod_refusal}"
     if course is Course.STARTING and pod and pod.waiting_reason:
         return f"{pod.waiting_reason}: {pod.waiting_message}"
     if course is Course.RUNNING and pod and pod.shard is not None and pod.end and pod.end.exit_code:

@@ -13,7 +13,7 @@ _UNSTARTED = "spec.suspend is set: no worker is started until it is unset"
 _PAUSED = "suspended: the load goes on from its cursor when spec.suspend is unset"
 
 
-def suspended_plan(situation: Situation) -> Plan:
+def suspended_plan(situation: Situation, warning: str = "") -> Plan:
     """The status of a task that rests; what its worker left behind is cleared away."""
     message = _PAUSED if situation.attempt_has_ended else _UNSTARTED
     is_news = not situation.observed.task.status.is_true(ConditionType.SUSPENDED)
@@ -29,6 +29,12 @@ def suspended_plan(situation: Situation) -> Plan:
         outlook,
         delete_job=job_deletion(situation),
         needs_finalizer=may_run and task.has_finalizer,
-        notices=(Notice(Reason.SUSPENDED.value, message),) if is_news else (),
+        notices=_notices(message if is_news else "", warning),
         recheck_at=situation.now if is_news else None,
     )
+
+
+def _notices(news: str, warning: str) -> tuple[Notice, ...]:
+    told = [Notice(Reason.SUSPENDED.value, news)] if news else []
+    warned = [Notice("Arbitrated", warning, is_warning=True)] if warning else []
+    return (*told, *warned)
