@@ -24,7 +24,7 @@ from loadertask_devstack.venue.candles import units_text
 from loadertask_devstack.venue.faults import Fault, FaultKind, FaultRule, Match
 from loadertask_devstack.venue.server import RunningVenue, running_venue
 from loadertask_devstack.venue.state import VenueSettings
-from loadertask_devstack.venue.symbols import SYMBOLS
+from loadertask_devstack.venue.symbols import SYMBOLS, Symbol
 
 pytestmark = pytest.mark.integration
 
@@ -55,11 +55,13 @@ def break_path(venue: RunningVenue, path: str, kind: FaultKind, **how: Any) -> N
     venue.state.faults.add([rule])
 
 
-def source_trades(venue: RunningVenue, time_range: str, kind: Trades) -> list[bytes]:
-    """The trades of BTCUSDT on the replay's tape, spelled by the contract."""
-    asked, tape = parse_time_range(time_range), venue.state.tape(BTCUSDT)
+def source_trades(
+    venue: RunningVenue, time_range: str, kind: Trades, symbol: Symbol = BTCUSDT
+) -> list[bytes]:
+    """The trades on the replay's tape, spelled by the contract."""
+    asked, tape = parse_time_range(time_range), venue.state.tape(symbol)
     between = tape.agg_between if kind is Trades.AGGREGATE else tape.trades_between
-    template = trade_template("BTCUSDT")
+    template = trade_template(symbol.name)
     return [
         (
             template
@@ -146,3 +148,40 @@ async def test_a_killed_load_of_trades_goes_on_where_it_was(
     assert ended.exit_code == 0, ended.stderr
     assert "going on at trade" in ended.stderr
     assert await task.values() == source_trades(venue, four_hours, Trades.AGGREGATE)
+
+
+async def test_a_load_from_the_archive_tells_of_a_bad_file_and_is_whole(
+    candles: Task, venue: RunningVenue
+) -> None:
+    days = "2020-01-01:2020-01-04"
+    path = "/data/spot/daily/klines/BTCUSDT/1m/BTCUSDT-1m-2020-01-02.zip"
+    break_path(venue, path, FaultKind.WRONG_CHECKSUM)
+    task = candles.as_user(TRANSACTIONAL).but(TIME_RANGE=days, LOADER_ARCHIVE_URL=venue.url)
+    ended = await run_worker(task.variables)
+    assert ended.exit_code == 0, ended.stderr
+    assert await task.values() == await source_candles(venue, days)
+    events = await task.events()
+    assert events[0].progress.source == "archive, rest"
+    told = [
+        each.payload.message for each in events if "is replaced by REST" in each.payload.message
+    ]
+    assert len(told) == 1
+    assert "BTCUSDT-1m-2020-01-02" in told[0]
+
+
+async def test_a_load_from_the_archive_goes_on_after_a_kill(
+    candles: Task, venue: RunningVenue
+) -> None:
+    days = "2020-01-01:2020-01-11"
+    path = "/data/spot/daily/klines/BTCUSDT/1m/BTCUSDT-1m-2020-01-06.zip"
+    break_path(venue, path, FaultKind.HANG)
+    task = candles.as_user(TRANSACTIONAL).but(TIME_RANGE=days, LOADER_ARCHIVE_URL=venue.url)
+    async with running_worker(task.variables) as worker:
+        await worker.has_loaded()
+        await worker.close()
+    assert 0 < len(await task.values()) <= 5 * 1440
+    venue.state.faults.clear()
+    ended = await run_worker(task.variables)
+    assert ended.exit_code == 0, ended.stderr
+    assert "going on at" in ended.stderr
+    assert await task.values() == await source_candles(venue, days)

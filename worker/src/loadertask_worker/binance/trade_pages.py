@@ -81,6 +81,13 @@ class TradePages:
             return latest[-1].last if self._kind is Trades.RAW else latest[-1].own
         return None
 
+    async def end_at(self, time_ms: int) -> int:
+        """The id after the last trade before a moment; 0 where the venue knows of none."""
+        found = await self._aggregates(endTime=time_ms - 1)
+        if not found:
+            return 0
+        return 1 + (found[-1].last if self._kind is Trades.RAW else found[-1].own)
+
     async def _aggregates(self, **selection: int) -> list[_Aggregate]:
         params: Params = {"symbol": self._symbol, **selection, "limit": ROWS_PER_REQUEST}
         return await self._venue.get("aggTrades", AGG_TRADES_WEIGHT, params, _aggregates)

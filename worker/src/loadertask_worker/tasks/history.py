@@ -51,7 +51,7 @@ class Source(Protocol):
         """Where it has got to."""
 
     async def position_at(self, time_ms: int) -> int:
-        """The position of the first row at or after a moment."""
+        """A position after all rows before a moment that REST has, and before all others."""
 
     def rest_pages(self, start: int, end: int) -> Iterable[Coroutine[None, None, Page]]:
         """Everything that REST has at positions in [start, end)."""
@@ -164,6 +164,8 @@ class History:
                     if len(published := piece.published()):
                         yield self._source.page(published, segment.end_ms)
             if is_over:
+                # A row from after the end follows the last one: REST knows no more.
+                self._reached_ms = segment.end_ms
                 return
             # The piece was taken apart at one go: others have waited.
             await asyncio.sleep(0)

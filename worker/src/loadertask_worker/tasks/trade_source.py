@@ -44,10 +44,10 @@ class TradeSource:
         self.seam = Seam(trade_id, every_position, 1)
 
     async def position_at(self, time_ms: int) -> int:
-        """The id of the first trade at or after a moment, or of the next one to come."""
+        """The id after the last trade before a moment, as far as REST knows."""
         if time_ms <= self._first.time_ms:
-            return self._first.trade_id
-        return (await self._pages.first_at(time_ms)).trade_id
+            return 0
+        return await self._pages.end_at(time_ms)
 
     def rest_pages(self, start: int, end: int) -> Iterator[Coroutine[None, None, Page]]:
         """A page for each thousand ids."""

@@ -1,0 +1,333 @@
+"""The walk over archive and REST against the replay: everything wrong in a file, row for row."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from tests.integration.test_worker_history import source_trades
+from tests.integration.worker_process import eventually, source_candles
+
+from loadertask_contract.environment import Trades
+from loadertask_contract.intervals import DAY_MS, HOUR_MS, Interval
+from loadertask_contract.time_range import TimeRange, from_epoch_ms, parse_time_range
+from loadertask_devstack.venue.faults import Fault, FaultKind, FaultRule, Match
+from loadertask_devstack.venue.server import RunningVenue, running_venue
+from loadertask_devstack.venue.state import VenueSettings
+from loadertask_devstack.venue.symbols import SYMBOLS
+from loadertask_worker.binance.archive import Archive, binance_archive
+from loadertask_worker.binance.rest import BinanceRest, binance_rest
+from loadertask_worker.errors import BannedError, SourceError
+from loadertask_worker.history_plan import candle_segments, trade_segments
+from loadertask_worker.kafka.records import Page
+from loadertask_worker.tasks.candle_source import CandleSource
+from loadertask_worker.tasks.history import History
+from loadertask_worker.tasks.trade_source import TradeSource
+
+pytestmark = pytest.mark.integration
+
+THREE_DAYS = "2020-01-01:2020-01-04"
+TWO_DAYS = "2020-01-02:2020-01-04"
+BROKEN_FILE = "/data/spot/daily/klines/BTCUSDT/1m/BTCUSDT-1m-2020-01-02.zip"
+KLINES = "/api/v3/klines"
+PATIENCE_S = 10.0
+# Its tape is short and its days are small.
+QUIET = SYMBOLS["QUIETUSDT"]
+TRADE_DAY = "2023-01-02T10:00/2023-01-02T11:00"
+TRADE_FILE = "/data/spot/daily/aggTrades/QUIETUSDT/QUIETUSDT-aggTrades-2023-01-02.zip"
+
+
+class Walk:
+    """A walk over a range, what it gave and what it told; the reporter of the walk."""
+
+    def __init__(self, venue: BinanceRest, archive: Archive | None) -> None:
+        self._venue, self._archive = venue, archive
+        self.stop = asyncio.Event()
+        self.told: list[str] = []
+        self.pages: list[Page] = []
+        self.is_done = False
+
+    def tell(self, text: str) -> None:
+        self.told.append(text)
+
+    def lag(self, lag_ms: int) -> None:
+        raise AssertionError("history has no lag")
+
+    @property
+    def records(self) -> list[bytes]:
+        return [record for page in self.pages for record in page.records]
+
+    def _now_ms(self) -> int:
+        return int(self._venue.venue_time_s() * 1000)
+
+    async def candles(
+        self, time_range: str, interval: Interval = Interval.MINUTE_1, begin_ms: int | None = None
+    ) -> None:
+        asked = parse_time_range(time_range)
+        source = CandleSource(self._venue, "BTCUSDT", interval)
+        start_ms = asked.start_ms if begin_ms is None else begin_ms
+        source.go_on_at(start_ms)
+        segments = candle_segments("BTCUSDT", interval, start_ms, asked.end_ms, self._now_ms())
+        await self._take(History(source, self._archive, self.stop, self), segments, asked.end_ms)
+
+    async def trades(self, time_range: str, kind: Trades, go_on_at: int | None = None) -> None:
+        asked = parse_time_range(time_range)
+        source = TradeSource(self._venue, QUIET.name, kind, self)
+        if go_on_at is None:
+            await source.begin_at(asked.start_ms)
+        else:
+            source.go_on_at(go_on_at)
+        segments = trade_segments(QUIET.name, kind, asked.start_ms, asked.end_ms, self._now_ms())
+        await self._take(History(source, self._archive, self.stop, self), segments, asked.end_ms)
+
+    async def _take(self, history: History, segments: Any, end_ms: int) -> None:
+        async for page in history.pages(segments, end_ms):
+            self.pages.append(page)
+        self.is_done = history.is_done
+
+
+@asynccontextmanager
+async def walking(
+    replay: RunningVenue, archive_url: str | None = None, patience_s: float = PATIENCE_S
+) -> AsyncIterator[Walk]:
+    url = archive_url or replay.url
+    async with (
+        binance_rest(replay.url, patience_s=PATIENCE_S, weight_share=1) as venue,
+        binance_archive(url, patience_s) as archive,
+    ):
+        yield Walk(venue, archive)
+
+
+@pytest.fixture
+async def replay() -> AsyncIterator[RunningVenue]:
+    async with running_venue(VenueSettings()) as running:
+        yield running
+
+
+@pytest.fixture
+async def walk(replay: RunningVenue) -> AsyncIterator[Walk]:
+    async with walking(replay) as walk:
+        yield walk
+
+
+def break_file(replay: RunningVenue, kind: FaultKind, path: str = BROKEN_FILE, **how: Any) -> None:
+    times = how.pop("times", None)
+    rule = FaultRule(match=Match(path=path), times=times, fault=Fault(kind=kind, **how))
+    replay.state.faults.add([rule])
+
+
+def requests(replay: RunningVenue, path: str) -> int:
+    described: Any = replay.state.audit.described()
+    return sum(each["path"] == path for each in described["requests"])
+
+
+async def test_files_alone_give_what_the_venue_has(replay: RunningVenue, walk: Walk) -> None:
+    await walk.candles(THREE_DAYS)
+    assert walk.is_done
+    assert requests(replay, KLINES) == 0
+    assert walk.records == await source_candles(replay, THREE_DAYS)
+    assert walk.told == []
+    last = walk.pages[-1]
+    assert (last.records, last.next_position) == ([], parse_time_range(THREE_DAYS).end_ms)
+    for page in walk.pages[:-1]:
+        assert page.positions[-1] < page.next_position <= page.through_ms
+
+
+FAULTS: list[tuple[FaultKind, dict[str, Any], str]] = [
+    (FaultKind.WRONG_CHECKSUM, {}, "its sha256 is"),
+    (FaultKind.WRONG_CHECKSUM, {"times": 1}, ""),
+    (FaultKind.ZIP_CUT, {}, "its sha256 is"),
+    (FaultKind.ZIP_CORRUPT, {}, "its sha256 is"),
+    (FaultKind.ZIP_CORRUPT, {"times": 1}, ""),
+    (FaultKind.ZIP_EMPTY, {}, "holds nothing"),
+    (FaultKind.ZIP_OTHER_FILE, {}, "holds other-"),
+    (FaultKind.ZIP_BOMB, {}, ""),  # lies about its size alone
+    (FaultKind.HTML_200, {}, "its sha256 is"),
+    (FaultKind.HTML_403, {}, "HTTP 403"),
+    (FaultKind.EMPTY_404, {}, ""),
+    (FaultKind.EMPTY_5XX, {"times": 1}, ""),
+    (FaultKind.TRUNCATE, {"times": 1}, ""),
+    (FaultKind.RESET, {"times": 1}, ""),
+    (FaultKind.ROWS_MISSING, {}, "720 records that the archive lacks"),
+    (FaultKind.ROWS_DOUBLED, {}, "was due"),
+    (FaultKind.ROWS_UNORDERED, {}, "was due"),
+    (FaultKind.ROWS_NOT_NUMBERS, {}, "no row of numbers"),
+    (FaultKind.ROWS_OFF_GRID, {}, "is not on the grid"),
+    (FaultKind.ROWS_WRONG_UNIT, {}, ""),
+    (FaultKind.ROWS_HEADER, {}, ""),
+]
+
+
+@pytest.mark.parametrize(("kind", "how", "told"), FAULTS)
+async def test_whatever_is_wrong_with_a_file_the_rows_are_right_and_people_are_told(
+    replay: RunningVenue, walk: Walk, kind: FaultKind, how: dict[str, Any], told: str
+) -> None:
+    expected = await source_candles(replay, TWO_DAYS)
+    break_file(replay, kind, **how)
+    await walk.candles(TWO_DAYS)
+    assert walk.is_done
+    assert walk.records == expected
+    assert bool(walk.told) == bool(told), walk.told
+    assert told in "".join(walk.told[-1:])
+
+
+async def test_an_archive_that_cannot_be_reached_is_asked_once_and_done_without(
+    replay: RunningVenue,
+) -> None:
+    async with walking(replay, "http://127.0.0.1:1", patience_s=0.2) as walk:
+        await walk.candles(THREE_DAYS)
+    assert walk.records == await source_candles(replay, THREE_DAYS)
+    assert len(walk.told) == 3
+    assert all("the archive gives no answer" in text for text in walk.told)
+
+
+async def test_an_outage_is_confirmed_by_rest_and_told_to_nobody(
+    replay: RunningVenue, walk: Walk
+) -> None:
+    outage = "2023-03-24:2023-03-26"
+    await walk.candles(outage)
+    assert walk.records == await source_candles(replay, outage)
+    assert len(walk.records) == 2 * 1440 - 80
+    assert walk.told == []
+    assert requests(replay, KLINES) > 0
+
+
+async def test_a_walk_goes_on_in_the_middle_of_a_file(replay: RunningVenue, walk: Walk) -> None:
+    begin_ms = parse_time_range(THREE_DAYS).start_ms + 7 * 60_000 + 1
+    await walk.candles(THREE_DAYS, begin_ms=begin_ms)
+    assert requests(replay, KLINES) == 0
+    assert walk.records == (await source_candles(replay, THREE_DAYS))[8:]
+
+
+async def test_days_that_are_not_published_yet_come_from_rest(
+    replay: RunningVenue, walk: Walk
+) -> None:
+    now_ms = replay.state.clock()
+    # The file of yesterday appears some hours after midnight.
+    replay.state.clock.step(now_ms=now_ms // DAY_MS * DAY_MS + HOUR_MS)
+    today = now_ms // DAY_MS * DAY_MS
+    asked = TimeRange(from_epoch_ms(today - 2 * DAY_MS), from_epoch_ms(today + HOUR_MS // 2))
+    await walk.candles(str(asked))
+    assert walk.records == await source_candles(replay, str(asked))
+    assert len(walk.records) == 2 * 1440 + 30
+    assert walk.told == []
+
+
+async def test_whole_months_come_from_monthly_files(replay: RunningVenue, walk: Walk) -> None:
+    spring = "2022-02-20:2022-04-10"
+    await walk.candles(spring, Interval.MINUTE_15)
+    asked = parse_time_range(spring)
+    assert len(walk.records) == (asked.end_ms - asked.start_ms) // (15 * 60_000)
+    opens = [position for page in walk.pages for position in page.positions]
+    assert opens == list(range(asked.start_ms, asked.end_ms, 15 * 60_000))
+    assert requests(replay, KLINES) > 0
+    described: Any = replay.state.audit.described()
+    paths = {each["path"] for each in described["requests"]}
+    assert "/data/spot/monthly/klines/BTCUSDT/15m/BTCUSDT-15m-2022-03.zip" in paths
+
+
+@pytest.mark.parametrize("kind", Trades)
+async def test_trades_of_a_file_and_of_rest_are_the_same(
+    replay: RunningVenue, walk: Walk, kind: Trades
+) -> None:
+    await walk.trades(TRADE_DAY, kind)
+    assert walk.is_done
+    assert walk.records == source_trades(replay, TRADE_DAY, kind, QUIET)
+    assert len(walk.records) > 1000
+    assert walk.told == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (FaultKind.WRONG_CHECKSUM, "its sha256 is"),
+        (FaultKind.ROWS_UNORDERED, "was due"),
+        (FaultKind.ROWS_DOUBLED, "was due"),
+        (FaultKind.EMPTY_404, ""),
+    ],
+)
+async def test_trades_of_a_bad_file_come_from_rest(
+    replay: RunningVenue, walk: Walk, fault: FaultKind, told: str
+) -> None:
+    break_file(replay, fault, TRADE_FILE)
+    whole = "2023-01-02:2023-01-03"
+    await walk.trades(whole, Trades.AGGREGATE)
+    assert walk.records == source_trades(replay, whole, Trades.AGGREGATE, QUIET)
+    assert told in "".join(walk.told[-1:])
+
+
+async def test_trades_that_rest_no_longer_has_come_from_the_archive() -> None:
+    async with running_venue(VenueSettings(retained_days=3)) as replay, walking(replay) as walk:
+        replay.state.clock.step(now_ms=parse_time_range("2023-01-10:2023-01-11").start_ms)
+        await walk.trades(TRADE_DAY, Trades.AGGREGATE)
+        assert walk.records == source_trades(replay, TRADE_DAY, Trades.AGGREGATE, QUIET)
+        assert walk.told == []
+        assert requests(replay, "/api/v3/aggTrades") == 1
+
+
+async def test_trades_go_on_in_the_middle_of_a_file(replay: RunningVenue, walk: Walk) -> None:
+    expected = source_trades(replay, TRADE_DAY, Trades.AGGREGATE, QUIET)
+    first = replay.state.tape(QUIET).before(parse_time_range(TRADE_DAY).start_ms).aggregates
+    await walk.trades(TRADE_DAY, Trades.AGGREGATE, go_on_at=first + 1234)
+    assert walk.records == expected[1234:]
+
+
+async def test_a_ban_ends_the_walk_only_where_rest_is_needed(
+    replay: RunningVenue, walk: Walk
+) -> None:
+    banned = Fault(kind=FaultKind.STATUS, status=418, retry_after_s=300)
+    replay.state.faults.add([FaultRule(match=Match(path=KLINES), fault=banned)])
+    with pytest.raises(BannedError):
+        await walk.candles("2020-01-01T00:00/2020-01-03T01:00")
+    assert len(walk.records) == 2 * 1440
+    with pytest.raises(BannedError):
+        await walk.candles("2020-01-05T00:00/2020-01-05T01:00")
+    assert requests(replay, KLINES) == 1
+
+
+async def test_a_stop_ends_the_walk_between_two_pages(replay: RunningVenue, walk: Walk) -> None:
+    whole = "2020-01-01:2020-01-20"
+    task = asyncio.create_task(walk.candles(whole))
+    await eventually(lambda: len(walk.pages) >= 5)
+    stopped_s = time.monotonic()
+    walk.stop.set()
+    await task
+    assert time.monotonic() - stopped_s < 1
+    assert not walk.is_done
+    expected = await source_candles(replay, whole)
+    assert walk.records == expected[: len(walk.records)]
+
+
+@pytest.mark.parametrize("path", ["/api/v3/aggTrades", "/api/v3/historicalTrades"])
+@pytest.mark.parametrize(
+    ("fault", "is_repaired"),
+    [
+        (FaultKind.ROWS_MISSING, True),
+        (FaultKind.TRUNCATE, True),
+        (FaultKind.HTML_200, True),
+        (FaultKind.ROWS_DOUBLED, False),
+        (FaultKind.ROWS_UNORDERED, False),
+        (FaultKind.ROWS_NOT_NUMBERS, False),
+        (FaultKind.ROWS_WRONG_UNIT, False),
+    ],
+)
+async def test_pages_of_trades_are_right_or_refused(
+    replay: RunningVenue, walk: Walk, path: str, fault: FaultKind, is_repaired: bool
+) -> None:
+    kind = Trades.AGGREGATE if "agg" in path else Trades.RAW
+    # A day that has no file yet.
+    replay.state.clock.step(now_ms=parse_time_range(TRADE_DAY).end_ms + HOUR_MS)
+    # Neither the first moment nor the end: a page of records.
+    rule = Match(path=path, nth=3 if kind is Trades.AGGREGATE else 2)
+    replay.state.faults.add([FaultRule(match=rule, times=1, fault=Fault(kind=fault))])
+    if is_repaired:
+        await walk.trades(TRADE_DAY, kind)
+        assert walk.records == source_trades(replay, TRADE_DAY, kind, QUIET)
+        return
+    with pytest.raises(SourceError, match="cannot be right"):
+        await walk.trades(TRADE_DAY, kind)
+    assert walk.records == source_trades(replay, TRADE_DAY, kind, QUIET)[: len(walk.records)]
