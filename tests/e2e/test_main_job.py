@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Bench
 
 EXAMPLES = CHECKOUT / "examples"
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+# Of a test alone: the first one also brings up the whole system.
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300, func_only=True)]
 
 
 def task_manifest(name: str, **spec: Any) -> dict[str, Any]:
@@ -72,7 +73,8 @@ def test_every_example_of_history_runs_to_its_end(bench: Bench, example: Path) -
     status = task["status"]
     assert condition(task, "Complete")["reason"] == "LoadFinished"
     assert status["recordsWritten"] == len(bench.records(status["topic"])) > 0
-    assert status["progress"]["percent"] == 100
+    if "_candles" in task["spec"]["type"]:  # how many trades there are, nobody knows before
+        assert status["progress"]["percent"] == 100
 
 
 @pytest.mark.parametrize("example", examples(live=True), ids=lambda path: path.name)
@@ -89,7 +91,7 @@ def test_every_live_example_follows_the_venue_until_it_is_stopped(
         return found
 
     wait_until(
-        lambda: status().get("recordsWritten", 0) > 10,
+        lambda: status().get("recordsWritten", 0) >= 3,
         60,
         "records in the status",
         lambda: json.dumps(status(), indent=1),
@@ -105,6 +107,15 @@ def test_every_live_example_follows_the_venue_until_it_is_stopped(
     assert stopped["status"]["recordsWritten"] == len(records) >= seen["recordsWritten"]
     last = [event for event in bench.events(seen["queueId"]) if event["finished"]]
     assert [event["status"] for event in last] == ["interrupted"]
+    assert last_words(bench)["records_written"] == len(records)
+
+
+def last_words(bench: Bench) -> dict[str, Any]:
+    """What the worker left in the termination log of its container."""
+    (pod,) = bench.kubectl.get("pods")["items"]
+    (container,) = pod["status"]["containerStatuses"]
+    words: dict[str, Any] = json.loads(container["state"]["terminated"]["message"])
+    return words
 
 
 def test_kubectl_get_shows_the_load_while_it_runs_and_after(bench: Bench) -> None:
