@@ -16,7 +16,6 @@ GIVEN = {
     "KAFKA_TOPIC": "wf-1-data",
     "TELEMETRY_PRODUCER_ID": "loader__1",
 }
-SINCE = {"LOADER_CONTROL_SINCE": "2024-01-05T00:00:00Z"}
 EXACTLY, EFFECTIVELY, AT_LEAST = Delivery
 
 
@@ -45,7 +44,7 @@ def test_names_are_the_same_in_every_attempt_and_differ_between_shards() -> None
     first, second = (terms(LOADER_SHARD_COUNT="2", LOADER_SHARD_INDEX=n) for n in "01")
     assert (first.transactional_id, first.group) == ("wf-1-0", "loader-wf-1-0")
     assert (second.transactional_id, second.group) == ("wf-1-1", "loader-wf-1-1")
-    assert terms().cursor_name == terms(**SINCE).cursor_name == "wf-1-0"
+    assert terms().cursor_name == terms(LOADER_CONTROL_SINCE="2024-01-05").cursor_name == "wf-1-0"
 
 
 def test_a_live_load_sends_small_batches_soon() -> None:
@@ -53,12 +52,6 @@ def test_a_live_load_sends_small_batches_soon() -> None:
     assert terms(TYPE="ws_trades").pace is LIVE
     assert (LIVE.batch_bytes, LIVE.linger_s, LIVE.transaction_s) == (256_000, 0.02, 1.0)
     assert LIVE.idle_linger_s < LIVE.linger_s
-
-
-def test_timestamps_tell_the_time_of_publication_unless_they_are_the_venues() -> None:
-    assert terms().since_ms is None
-    assert terms(**SINCE).since_ms == 1704412800000
-    assert terms(**SINCE, LOADER_RECORD_TIME="venue").since_ms is None
 
 
 def test_the_oldest_record_of_a_live_load_is_of_now() -> None:

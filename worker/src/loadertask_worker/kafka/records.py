@@ -15,15 +15,13 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from loadertask_worker.errors import (
-    ConfigurationError,
     DeliveryUnknownError,
     LoadError,
     SinkRejectedError,
 )
 from loadertask_worker.kafka.delivery import Way, open_way
 from loadertask_worker.kafka.parcels import Parcel
-from loadertask_worker.kafka.producer import MissingRightError
-from loadertask_worker.kafka.topic_search import TopicSearch
+from loadertask_worker.kafka.topic_search import searched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -75,6 +73,7 @@ class RecordPublisher:
         self._key = terms.key.encode()
         self._on_committed = on_committed
         self._way: Way | None = None
+        self._found: tuple[str, ...] = ()
         self._batch: Any = None
         self._value_bytes = 0
         self._position, self._through_ms = 0, 0
@@ -108,13 +107,12 @@ class RecordPublisher:
         beginning = self._opened.beginning
         if beginning is None:
             return None
-        kept, cursor = beginning.kept, beginning.kept.note.cursor
+        cursor = beginning.kept.note.cursor
         if beginning.must_search:
-            search = TopicSearch(self._access, kept.partition, self._terms.patience_s)
-            try:
-                cursor = await search.cursor_after(kept.offset, beginning.end, cursor, place_of)
-            except MissingRightError as error:
-                raise ConfigurationError.of("KAFKA_TOPIC", f"grant the {error}") from error
+            cursor = await searched(self._access, self._terms, beginning, place_of)
+            if cursor and beginning.kept.note.cursor is None:
+                where = f"of this load were found in topic {self._terms.topic}, and no cursor"
+                self._found = (f"{cursor.records} records {where}",)
         self._opened.shipper.go_on_at(cursor)
         return cursor
 
@@ -126,7 +124,7 @@ class RecordPublisher:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What people should know about the delivery of this attempt."""
-        return self._opened.warnings
+        return (*self._opened.warnings, *self._found)
 
     @property
     def unsettled(self) -> int:

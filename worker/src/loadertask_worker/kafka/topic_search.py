@@ -14,8 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from loadertask_worker.cursor import advanced
-from loadertask_worker.errors import SinkUnavailableError
-from loadertask_worker.kafka.producer import MissingRightError
+from loadertask_worker.errors import ConfigurationError, SinkUnavailableError
 from loadertask_worker.kafka.stopping import stop_within_bound
 from loadertask_worker.patience import answer_bound_s
 
@@ -26,7 +25,9 @@ if TYPE_CHECKING:
 
     from loadertask_contract.messages import Headers
     from loadertask_worker.cursor import Cursor, Place
+    from loadertask_worker.kafka.delivery import Beginning
     from loadertask_worker.kafka.security import KafkaAccess
+    from loadertask_worker.kafka.terms import Terms
 
     PlaceOf = Callable[[bytes, Headers], Place | None]
 
@@ -37,6 +38,21 @@ _POLL_MS = 500
 _RECORDS_AT_ONCE = 2_000
 # A transaction of somebody else in the same partition hides what follows it until it ends.
 _FOREIGN_TRANSACTION_S = 65.0
+
+
+async def searched(
+    access: KafkaAccess, terms: Terms, beginning: Beginning, place_of: PlaceOf
+) -> Cursor | None:
+    """The cursor at the end of the topic.
+
+    Raises:
+        ConfigurationError: the topic may not be read.
+        SinkUnavailableError: it cannot be read to its end within the patience.
+
+    """
+    kept = beginning.kept
+    search = TopicSearch(access, kept.partition, terms.patience_s)
+    return await search.cursor_after(kept.offset, beginning.end, kept.note.cursor, place_of)
 
 
 class TopicSearch:
@@ -58,7 +74,7 @@ class TopicSearch:
         """``cursor`` moved by the records in [first, end) that have a place.
 
         Raises:
-            MissingRightError: the topic may not be read.
+            ConfigurationError: the topic may not be read.
             SinkUnavailableError: it cannot be read to its end within the patience.
 
         """
@@ -69,7 +85,8 @@ class TopicSearch:
                 self._consumer.seek(self._partition, first)
             return await self._read(end, cursor, place_of)
         except TopicAuthorizationFailedError as error:
-            raise MissingRightError(f"ACL Read on topic {self._partition.topic}") from error
+            message = f"topic {self._partition.topic} may not be read: grant the ACL Read"
+            raise ConfigurationError.of("KAFKA_TOPIC", message) from error
         except (TimeoutError, KafkaError) as error:
             what = f"topic {self._partition.topic} cannot be read to its end: {error}"
             raise SinkUnavailableError(self._patience_s, what) from error
