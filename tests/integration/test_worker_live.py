@@ -178,14 +178,19 @@ async def test_trades_arrive_once_and_in_order_whatever_the_stream_suffers(
     assert events[-1].progress.lag_ms is not None
 
 
-async def test_raw_trades_go_on_while_rest_is_banned_and_the_hole_is_filled_after(
+async def test_trades_outlast_a_ban_of_rest_and_a_stream_that_falls_silent(
     new_task: Callable[..., Task], venue: StreamVenue
 ) -> None:
+    await asyncio.gather(_outlast_a_ban(new_task, venue), _outlast_silence(new_task, venue))
+
+
+async def _outlast_a_ban(new_task: Callable[..., Task], venue: StreamVenue) -> None:
+    """Raw trades: the hole waits for the end of the ban."""
     async with following(new_task("ws_trades", LOADER_TRADES="raw"), venue, first=3) as live:
         ban = {"kind": "status", "status": 418, "code": -1003, "retry_after_s": 2}
         rule = {"match": {"path": "/api/v3/historicalTrades"}, "fault": ban, "times": 1}
         await venue.control("POST", "faults", [rule])
-        await venue.fault("drop")
+        await venue.fault("drop", {"stream": "btcusdt@trade"})
         await live.has(lambda records: any(REST in record.headers for record in records))
         await live.grows()
         records = await live.stop()
@@ -195,11 +200,11 @@ async def test_raw_trades_go_on_while_rest_is_banned_and_the_hole_is_filled_afte
     assert "banned" in "".join(live.worker.lines)
 
 
-async def test_a_stream_of_trades_that_falls_silent_is_connected_anew(
-    new_task: Callable[..., Task], venue: StreamVenue
-) -> None:
+async def _outlast_silence(new_task: Callable[..., Task], venue: StreamVenue) -> None:
+    """Aggregate trades: REST proves that there was something to say."""
     async with following(new_task("ws_trades"), venue) as live:
-        await venue.order("silence", delay_s=60)
+        order = {"fault": {"kind": "silence", "delay_s": 60}, "stream": "btcusdt@aggTrade"}
+        await venue.control("POST", "streams/orders", order)
         await live.grows()
         records = await live.stop()
 

@@ -138,7 +138,7 @@ def test_a_candle_that_closed_just_now_is_asked_for_once_it_is_settled() -> None
 def test_a_closing_frame_that_never_comes_is_replaced_by_rest() -> None:
     run = begun()
     run.take(update(1, 10))
-    run.rows = {1}
+    run.rows = {1, 2}
 
     assert run.ask(seconds=52) == [], "two seconds after the close it may still come"
     assert run.ask(seconds=5) == ["1.rest!"]
@@ -150,9 +150,18 @@ def test_a_row_that_rest_does_not_show_yet_is_asked_for_again() -> None:
     run.take(update(1, 10))
 
     assert run.ask(seconds=56) == []
-    run.rows = {1}
+    run.rows = {1, 2}
     assert run.ask() == [], "not at once"
     assert run.ask(seconds=2) == ["1.rest!"]
+
+
+def test_a_row_without_a_later_one_is_final_only_long_after_its_close() -> None:
+    run = begun()
+    run.take(update(1, 10))
+    run.rows = {1}
+
+    assert run.ask(seconds=70) == []
+    assert run.ask(seconds=10) == ["1.rest!"]
 
 
 def test_an_outage_leaves_no_candle_and_no_hole() -> None:

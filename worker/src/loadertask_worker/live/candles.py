@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 # seconds after the close.
 SETTLE_MS = 2_000
 OVERDUE_MS = 5_000
+# A row without a later one may be what the database had before it fell behind.
+ALONE_MS = 30_000
 # What REST does not show by then does not exist.
 ABSENT_MS = 60_000
 _FIRST_PAUSE_MS = 500
@@ -154,6 +156,7 @@ class CandleSequence:
 
     def _fill_front(self, rows: Sequence[Row], asked_ms: int) -> Sequence[Release]:
         released: list[Release] = []
+        last_open_ms = rows[-1][0] if rows else 0
         for open_ms, record in rows:
             if self._next_ms is None or open_ms < self._next_ms:
                 continue
@@ -161,7 +164,8 @@ class CandleSequence:
             if open_ms < self._next_ms:
                 continue  # its closing frame was waiting
             end_ms = self._end(open_ms)
-            if end_ms + SETTLE_MS > asked_ms:
+            settles_ms = SETTLE_MS if open_ms < last_open_ms else ALONE_MS
+            if end_ms + settles_ms > asked_ms:
                 break  # not final yet
             released.append(self._final(open_ms, record, SOURCE_REST))
             self._next_ms = end_ms

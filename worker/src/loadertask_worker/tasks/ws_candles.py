@@ -99,12 +99,11 @@ class LiveCandles:
     def question(self, now_ms: int) -> Question | None:
         """The candles that are missing or overdue."""
         span = self.sequence.wanted(now_ms)
-        return self._ask(span, now_ms) if span else None
+        return self._ask_in_time(span) if span else None
 
     async def newest_at_venue(self) -> tuple[int, ...]:
         """Open time and number of trades of the newest candle."""
-        now_ms = int(self._venue.venue_time_s() * 1000)
-        open_ms = open_at_or_before(self._interval, now_ms)
+        open_ms = open_at_or_before(self._interval, self._now_ms())
         window = Window(open_ms, next_open(self._interval, open_ms))
         page = await self._venue.klines(self._symbol, self._interval, window, self._parser)
         if not page.opens or (found := _TRADE_COUNT.search(page.records[-1])) is None:
@@ -114,6 +113,11 @@ class LiveCandles:
     def went_backwards(self, at_venue: tuple[int, ...]) -> None:
         """Candles are ordered by time, which does not."""
 
+    async def _ask_in_time(self, span: Span) -> Answer:
+        """Ask by a clock just set: if it were ahead, a growing candle would count as final."""
+        await self._venue.server_time()
+        return await self._ask(span, self._now_ms())
+
     async def _ask(self, span: Span, asked_ms: int) -> Answer:
         window = next(page_windows(CandlePlan(self._interval, span.start, span.end)))
         page = await self._venue.klines(self._symbol, self._interval, window, self._parser)
@@ -122,6 +126,9 @@ class LiveCandles:
         answered = Span(window.start_ms, rest.start_ms if rest else window.end_ms)
         rows = list(zip(page.opens, page.records, strict=True))
         return lambda _: self.sequence.fill(answered, rows, asked_ms)
+
+    def _now_ms(self) -> int:
+        return int(self._venue.venue_time_s() * 1000)
 
 
 def _record_pattern(symbol: str, interval: Interval) -> re.Pattern[bytes]:
