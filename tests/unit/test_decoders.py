@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fuzz.decoders import DECODERS
 
+# Of each decoder, at each run: `make fuzz` is for the long hunt.
+EXAMPLES = 40
 FINDINGS = Path(__file__).parents[1] / "fuzz" / "findings"
 CASES = [
     pytest.param(decoder.name, data, id=f"{decoder.name}-{label}")
@@ -42,6 +44,7 @@ def test_every_finding_is_of_a_decoder() -> None:
 
 
 @pytest.mark.parametrize("name", DECODERS)
+@settings(max_examples=EXAMPLES)
 @given(data=st.data())
 def test_no_bytes_break_a_decoder(name: str, data: st.DataObject) -> None:
     seed = data.draw(st.sampled_from([b"", *DECODERS[name].seeds]))
@@ -51,6 +54,7 @@ def test_no_bytes_break_a_decoder(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n, d in DECODERS.items() if d.seeds[0][:1] in (b"{", b"[")])
+@settings(max_examples=EXAMPLES)
 @given(data=st.data())
 def test_no_json_breaks_a_decoder(name: str, data: st.DataObject) -> None:
     whole = [seed for seed in DECODERS[name].seeds if b"\x00" not in seed]
