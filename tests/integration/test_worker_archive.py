@@ -331,3 +331,16 @@ async def test_pages_of_trades_are_right_or_refused(
     with pytest.raises(SourceError, match="cannot be right"):
         await walk.trades(TRADE_DAY, kind)
     assert walk.records == source_trades(replay, TRADE_DAY, kind, QUIET)[: len(walk.records)]
+
+
+async def test_years_before_the_first_candle_are_passed_at_one_request(
+    replay: RunningVenue,
+) -> None:
+    asked = parse_time_range("2012-01-01:2017-08-18")
+    async with binance_rest(replay.url, patience_s=PATIENCE_S, weight_share=1) as venue:
+        source = CandleSource(venue, "BTCUSDT", Interval.MINUTE_1)
+        first_ms = await source.begin_at(asked.start_ms, asked.end_ms)
+        assert from_epoch_ms(first_ms).isoformat() == "2017-08-17T04:00:00+00:00"
+        before = parse_time_range("2012-01-01:2013-01-01")
+        assert await source.begin_at(before.start_ms, before.end_ms) == before.end_ms
+    assert requests(replay, KLINES) == 2

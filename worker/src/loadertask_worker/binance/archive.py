@@ -117,7 +117,7 @@ class Archive:
             begun_s = time.monotonic()
             try:
                 return await self._answer(path, most_bytes)
-            except aiohttp.InvalidURL as error:
+            except ValueError as error:
                 message = f"is no address: {error}"
                 raise ConfigurationError.of("LOADER_ARCHIVE_URL", message) from error
             except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -201,7 +201,7 @@ class BinanceRest:
                 return Answer(response.status, response.headers, await _read(response))
         except TimeoutError as error:
             raise SourceUnavailableError(f"no answer within {limit_s:.1f} s") from error
-        except aiohttp.InvalidURL as error:
+        except ValueError as error:
             raise ConfigurationError.of("BINANCE_API_URL", f"is no address: {error}") from error
         except (aiohttp.ClientError, OSError) as error:
             raise SourceUnavailableError(f"{type(error).__name__}: {error}") from error
