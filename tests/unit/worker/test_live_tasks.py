@@ -106,6 +106,7 @@ def candle(open_ms: int, symbol: str = "BTCUSDT") -> bytes:
         (candle(5 * MINUTE), (*CLOSED, ("resume", b"60000")), Place(MINUTE, 5 * MINUTE)),
         (candle(MINUTE + 14_789), CLOSED, Place(2 * MINUTE, MINUTE + 14_789)),
         (candle(MINUTE, "ETHUSDT"), CLOSED, None),
+        (candle(MINUTE), (), None),  # of a historical load into the same topic
         (b"{}", CLOSED, None),
     ],
 )

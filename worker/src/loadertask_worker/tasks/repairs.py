@@ -20,6 +20,8 @@ from loadertask_worker.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from loadertask_worker.tasks import Reporter
     from loadertask_worker.tasks.live_source import Answer, LiveSource
 
@@ -33,8 +35,15 @@ _IMPOSSIBLE_ANSWERS = 5
 class Repairs:
     """Asks what the source wants; ``wake`` is set when an answer is there."""
 
-    def __init__(self, source: LiveSource, wake: asyncio.Event, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        source: LiveSource,
+        wake: asyncio.Event,
+        reporter: Reporter,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._source, self._wake, self._reporter = source, wake, reporter
+        self._clock_s = clock_s
         self._asking: asyncio.Task[Answer] | None = None
         self._ask_from_s = 0.0
         self._trouble_until_s: float | None = None
@@ -42,7 +51,7 @@ class Repairs:
 
     def ask(self, now_ms: int) -> None:
         """Ask REST, unless a question is under way."""
-        if self._asking or time.monotonic() < self._ask_from_s:
+        if self._asking or self._clock_s() < self._ask_from_s:
             return
         if question := self._source.question(now_ms):
             self._asking = asyncio.create_task(question)
@@ -74,7 +83,7 @@ class Repairs:
 
     def _bear(self, error: SourceError) -> None:
         """Go on without an answer for now, or raise what cannot be borne."""
-        now_s = time.monotonic()
+        now_s = self._clock_s()
         self._ask_from_s = now_s + _PAUSE_S
         if isinstance(error, RejectedError):
             raise error

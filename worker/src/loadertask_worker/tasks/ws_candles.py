@@ -14,7 +14,7 @@ from loadertask_worker.cursor import Cursor, Place
 from loadertask_worker.errors import ConfigurationError
 from loadertask_worker.lifecycle import LoadStarted
 from loadertask_worker.live.candles import SETTLE_MS, CandleSequence
-from loadertask_worker.live.updates import CLOSED, HoldBounds, Span, resume_of
+from loadertask_worker.live.updates import CLOSED, OPEN, HoldBounds, Span, resume_of
 from loadertask_worker.tasks.live_task import LiveTask
 from loadertask_worker.windows import CandlePlan, Window, check_page, page_windows, rest_of
 
@@ -53,7 +53,9 @@ class LiveCandleTask(LiveTask):
 
     def place_of(self, value: bytes, headers: Headers) -> Place | None:
         """See ``tasks.Task``; after a candle that is not closed the load goes on at it."""
-        if (match := self._record.fullmatch(value)) is None:
+        match = self._record.fullmatch(value)
+        is_live = CLOSED[0] in headers or OPEN[0] in headers
+        if match is None or not is_live:
             return None
         open_ms = position = int(match[1])
         if CLOSED[0] in headers:
