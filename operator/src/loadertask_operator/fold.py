@@ -20,6 +20,7 @@ from loadertask_operator.shards import (
     after_event,
     is_final,
     is_later,
+    later,
     speaker,
     summed,
     total,
@@ -131,8 +132,11 @@ def _advance(status: Status, received: ReceivedEvent, sender: Speaker) -> dict[s
         return _told(status, received, _stand_of_one(status, received))
     shard = after_event(sender.shard, received.event)
     shards = tuple(shard if one.index == shard.index else one for one in status.shards)
+    before = status.progress.loaded_through if status.progress else None
+    said = summed(shards)
     stand = _Stand(
-        summed(shards),
+        # A new attempt has not said yet which shards are done: their data is still there.
+        said.model_copy(update={"loaded_through": later(said.loaded_through, before)}),
         max(status.records_written, total(one.records_written for one in shards)),
         shard.records_written > sender.shard.records_written
         or is_later(shard.loaded_through, sender.shard.loaded_through),

@@ -39,7 +39,7 @@ def after_event(shard: ShardStatus, event: Event) -> ShardStatus:
         records_written=max(shard.records_written, payload.records_written),
         done=shard.done if said.done is None else said.done,
         total=shard.total if said.total is None else said.total,
-        loaded_through=_later(through, shard.loaded_through),
+        loaded_through=later(through, shard.loaded_through),
         records_per_second=None if payload.status.is_terminal else bounded(said.records_per_second),
     )
 
@@ -179,5 +179,6 @@ def is_later(moment: datetime | None, before: datetime | None) -> bool:
     return moment is not None and (before is None or moment > before)
 
 
-def _later(first: datetime | None, second: datetime | None) -> datetime | None:
+def later(first: datetime | None, second: datetime | None) -> datetime | None:
+    """The later of two moments, as far as they are known."""
     return max((moment for moment in (first, second) if moment), default=None)

@@ -196,8 +196,8 @@ class Situation:
             return outlook.running
         if self.status.completion_time:
             return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.FINISHED)
-        if self.observed.pod_refusal and not self.attempt_has_ended:
-            refusal = self.observed.pod_refusal
+        refusal = self.observed.pod_refusal
+        if refusal and not self.attempt_has_ended and not any(pod.is_running for pod in self.pods):
             return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.POD_REFUSED, refusal)
         if self.pod and lacks_image(self.pod):
             problem = image_problem(self.pod, self.observed.task.spec)

@@ -275,3 +275,26 @@ def test_a_replay_of_any_part_changes_no_shard(said, data):
     again = fold(once, events[data.draw(st.integers(0, len(events))) :])
     assert (again.shards, again.records_written) == (once.shards, once.records_written)
     assert sum(shard.records_written for shard in once.shards) == once.records_written
+
+
+def test_loaded_through_does_not_fall_back_when_a_new_attempt_begins():
+    task = split(3, backoffLimit=9)
+    said = [(shard, "finished", {"loaded_through": after(400 * (shard + 1))}) for shard in range(2)]
+    first = told(task, *said, (2, "loading", {"loaded_through": after(900)}))
+    assert first.status.progress.loaded_through == after(900)
+    overdue = decide(
+        Observed(make_task(first.status, parallelism=3), job=JOBS["active"]), RULES, after(301)
+    ).status
+    again = decide(Observed(make_task(overdue, parallelism=3)), RULES, after(400)).status
+    begun = received(make_event("started", f"{again.current_attempt.producer_id}-0"), 9, after(401))
+    assert fold(again, [begun]).progress.loaded_through == after(900)
+
+
+def test_a_refused_pod_of_one_shard_does_not_hide_that_the_others_run():
+    task = split(2)
+    observed = Observed(
+        task, job=JOBS["active"], shard_pods=(shard_pod(0),), pod_refusal="exceeded quota"
+    )
+    plan = decide(observed, RULES, NOW)
+    assert condition(plan, "Running") == ("True", "PodRunning")
+    assert "exceeded quota" in plan.status.message

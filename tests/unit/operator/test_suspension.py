@@ -248,3 +248,14 @@ def test_deciding_again_about_a_task_at_rest_changes_nothing():
         for events in ((), (late,)):
             plan = decide(Observed(task, job=job, events=events), RULES, after(4))
             assert at_rest(plan).status.conditions == status.conditions
+
+
+def test_a_suspension_of_a_job_that_was_deleted_before_it_was_remembered_is_resumed():
+    stored = decide(Observed(make_task()), RULES, NOW).status
+    asked = look(make_task(stored, suspend=True), "active").status
+    assert asked.stop is not None
+    rests = at_rest(look(make_task(asked, suspend=True), "none", at=1)).status
+    resumed = look(make_task(rests), "none", at=2)
+    assert resumed.create == stored.current_attempt
+    assert resumed.status.stop is None
+    assert look(make_task(resumed.status), "active", make_pod(), at=3).status.phase == "Starting"

@@ -41,6 +41,7 @@ def end_of_attempt(situation: Situation) -> Plan | None:
 
 def conclude(situation: Situation, ending: Ending) -> Plan:
     """The plan after the current attempt has ended in ``ending``."""
+    # Asked before the attempt is in the history: a stop is under way only until then.
     is_suspending = situation.is_suspending
     situation = _with_history(situation, ending)
     if ending.outcome is Outcome.SUSPENDED:
@@ -48,23 +49,33 @@ def conclude(situation: Situation, ending: Ending) -> Plan:
     if ending.outcome is not Outcome.FAILED:
         return end_task(situation, ending.outcome, ending.reason, ending.message, ending.warning)
     situation = _counted(situation, ending)
-    spec, failures = situation.observed.task.spec, situation.status.failures
-    if spec and spec.stop and ending.recovery is not Recovery.GIVE_UP:
-        message = f"stopped; the worker had ended: {ending.message}"
-        return end_task(situation, Outcome.STOPPED, Reason.STOPPED, message, ending.warning)
-    if is_suspending and ending.recovery is not Recovery.GIVE_UP:
-        return suspended_plan(situation)
+    if ending.recovery is not Recovery.GIVE_UP:
+        spec = situation.observed.task.spec
+        if spec and spec.stop:
+            message = f"stopped; the worker had ended: {ending.message}"
+            return end_task(situation, Outcome.STOPPED, Reason.STOPPED, message, ending.warning)
+        if is_suspending:
+            return suspended_plan(situation, ending.warning)
+        if _may_retry(situation, ending):
+            return _retry(situation, ending)
+    return _fail(situation, ending)
+
+
+def _may_retry(situation: Situation, ending: Ending) -> bool:
+    spec = situation.observed.task.spec
     limit = spec.backoff_limit if spec else 0
-    if _is_forgiven(situation, ending):
-        return _retry(situation, ending)
-    if ending.recovery is Recovery.GIVE_UP or limit == 0:
+    return _is_forgiven(situation, ending) or situation.status.failures <= limit
+
+
+def _fail(situation: Situation, ending: Ending) -> Plan:
+    """Without any retries the reason is the one of the attempt."""
+    spec, failures = situation.observed.task.spec, situation.status.failures
+    has_retries = spec is not None and spec.backoff_limit > 0
+    if ending.recovery is Recovery.GIVE_UP or not has_retries:
         return end_task(situation, Outcome.FAILED, ending.reason, ending.message, ending.warning)
-    if failures > limit:
-        message = f"{failures} attempts failed, the last one by {ending.reason}: {ending.message}"
-        return end_task(
-            situation, Outcome.FAILED, Reason.BACKOFF_LIMIT_EXCEEDED, message, ending.warning
-        )
-    return _retry(situation, ending)
+    message = f"{failures} attempts failed, the last one by {ending.reason}: {ending.message}"
+    reason = Reason.BACKOFF_LIMIT_EXCEEDED
+    return end_task(situation, Outcome.FAILED, reason, message, ending.warning)
 
 
 def _is_forgiven(situation: Situation, ending: Ending) -> bool:

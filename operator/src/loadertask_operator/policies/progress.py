@@ -41,11 +41,13 @@ def create_attempt(situation: Situation) -> Plan | None:
             queue_id=task.queue_id,
             topic=task.topic,
         )
-    elif starts_next(situation):
+    elif not starts_next(situation):
+        return None
+    elif situation.status.stop is None:
         # The intent is stored: there is nothing to write before the Job exists.
         return Plan(status=situation.status, needs_finalizer=True, create=situation.attempt)
     else:
-        return None
+        attempt, situation = situation.attempt, situation.with_status(stop=None)
     message = f"Job {attempt.job_name} is being created"
     return situation.plan(Outlook(Phase.PENDING, Reason.STARTING, message), create=attempt)
 

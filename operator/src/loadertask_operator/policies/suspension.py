@@ -28,5 +28,8 @@ def suspend_on_request(situation: Situation) -> Plan | None:
     if not has_no_worker(situation):
         # How the attempt ended is still being found out, within the grace of its Job.
         return None
+    if not spec.suspend and not situation.attempt_has_ended:
+        # The Job to be stopped never came to be: nothing is left of the suspension.
+        return None
     ttl_s = job_ttl_to_set(situation) if situation.attempt_has_ended else None
     return replace(suspended_plan(situation), job_ttl_s=ttl_s)
