@@ -238,7 +238,7 @@ async def test_a_bad_request_is_400_with_the_venues_code(
 
 
 async def test_an_unknown_path_is_404_empty_and_html_only_for_a_browser(client: Client) -> None:
-    status, body, headers = await client.get("/api/v3/depth?symbol=BTCUSDT")
+    status, body, headers = await client.get("/api/v3/avgPrice?symbol=BTCUSDT")
     assert (status, body) == (404, "")
     assert "X-MBX-USED-WEIGHT-1M" in headers
     status, body, _ = await client.get("/api/v1/klines", Accept="text/html,*/*")

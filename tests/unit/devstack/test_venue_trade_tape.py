@@ -228,3 +228,12 @@ def test_the_busy_symbol_has_two_thousand_trades_in_every_second() -> None:
         start_ms = NOW_MS // MINUTE_MS * MINUTE_MS + second * SECOND_MS
         trades = TAPES["BUSYUSDT"].trades_between(start_ms, start_ms + SECOND_MS)
         assert 1950 < len(trades) < 2050
+
+
+def test_a_tape_goes_on_from_what_another_has_counted() -> None:
+    other = TradeTape(HISTORIES["SOLUSDT"], DEFAULT_SEED)
+    middle_ms = moment_ms("2022-02-02")
+    expected = other.before(middle_ms), TAPES["SOLUSDT"].before(NOW_MS)
+    symbol_tape = TradeTape(HISTORIES["SOLUSDT"], DEFAULT_SEED)
+    symbol_tape.take_counts(other)
+    assert (symbol_tape.before(middle_ms), symbol_tape.before(NOW_MS)) == expected

@@ -63,7 +63,11 @@ class ArchiveStore:
             loop = asyncio.get_running_loop()
             task = self._made[name] = loop.create_task(self._kept(file, fault))
         self._made.move_to_end(name)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        finally:
+            if task.done() and (task.cancelled() or task.exception()):
+                self._made.pop(name, None)  # the next request makes it again
 
     def close(self) -> None:
         """End the thread and remove the files."""
@@ -81,7 +85,8 @@ class ArchiveStore:
 
     def _drop_oldest(self) -> bool:
         for name, task in self._made.items():
-            stored = task.result() if task.done() else None
+            is_made = task.done() and not task.cancelled() and not task.exception()
+            stored = task.result() if is_made else None
             if stored and not stored.is_original:
                 del self._made[name]
                 stored.path.unlink(missing_ok=True)

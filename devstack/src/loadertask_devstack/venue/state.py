@@ -170,4 +170,7 @@ class VenueState:
 
     def new_tape(self, symbol: Symbol, history: History) -> TradeTape:
         """The trades to a history."""
-        return TradeTape(history, self.settings.seed, self._cancelled.get(symbol.name, ()))
+        tape = TradeTape(history, self.settings.seed, self._cancelled.get(symbol.name, ()))
+        if counted := self._tapes.get(symbol.name):
+            tape.take_counts(counted)
+        return tape

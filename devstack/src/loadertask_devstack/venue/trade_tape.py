@@ -71,6 +71,13 @@ class TradeTape:
         counts = self._before(time_ms)
         return counts._replace(aggregates=self._cancelled.shown_id(counts.aggregates))
 
+    def take_counts(self, other: TradeTape) -> None:
+        """Know what another tape of the same history has counted, in whatever thread it is."""
+        counted = len(other._aggregates_before)  # appended last
+        if counted > len(self._trades_before):
+            self._trades_before = other._trades_before[:counted]
+            self._aggregates_before = other._aggregates_before[:counted]
+
     def count_ahead(self, now_ms: int) -> Iterator[None]:
         """Count the days up to now one by one, so that the first page need not do it."""
         for day in range(self._first_day, now_ms // DAY_MS + 1):
