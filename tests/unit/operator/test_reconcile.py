@@ -275,9 +275,12 @@ class Harness:
         if attempt:
             self.say(status, producer=f"{attempt.producer_id}-{index}")
 
-    def say(self, status: str, *, producer: str | None = None, written: int = 0) -> None:
+    def say(
+        self, status: str, *, producer: str | None = None, written: int = 0, **progress: Any
+    ) -> None:
         attempt = self.status.current_attempt
-        event = make_event(status, producer or (attempt.producer_id if attempt else "x"))
+        sender = producer or (attempt.producer_id if attempt else "x")
+        event = make_event(status, sender, **progress)
         payload = event.payload.model_copy(update={"records_written": written})
         message = encode_event(type(event)(payload, event.progress))
         record = Record(0, len(self.topic), message.value, message.headers, self.now)
@@ -590,6 +593,9 @@ _STEPS = st.lists(
                 st.sampled_from(["started", "loading", "interrupted", "error", "finished"]),
             ),
         ),
+        st.tuples(st.just("ban"), st.sampled_from([5, 700, 10**8])),
+        st.tuples(st.just("ban-of-another"), st.sampled_from([5, 700])),
+        st.tuples(st.just("refuse-pods"), st.booleans()),
         st.tuples(st.just("stranger"), st.sampled_from(["finished", "error"])),
         st.tuples(st.just("job"), st.sampled_from(list(JobOutcome))),
         st.tuples(st.just("pod"), st.sampled_from([0, 1, 65, 75, 78, 137])),
@@ -619,6 +625,13 @@ async def _live(world: Harness, kind: str, value: Any) -> None:
         world.say(value)
     elif kind == "shard":
         world.say_shard(*value)
+    elif kind == "ban":
+        world.say("error", banned_until=world.now + timedelta(seconds=value))
+    elif kind == "ban-of-another":
+        ban = Status(banned_until=world.now + timedelta(seconds=value))
+        world.store.bans.note(replace(make_task(ban), name="another"))
+    elif kind == "refuse-pods":
+        world.api.refused_pods = {f"uid-{name}": "exceeded quota"} if value else {}
     elif kind == "stranger":
         world.say(value, producer="sink__1")
     elif kind == "job" and name in world.api.jobs and not world.api.jobs[name].outcome:
