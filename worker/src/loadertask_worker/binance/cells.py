@@ -49,7 +49,7 @@ def json_list(body: bytes, of_what: str) -> list[Any]:
 
     """
     try:
-        page = json.loads(body, parse_int=Number, parse_float=Number, parse_constant=Number)
+        page = json.loads(body, parse_int=Number, parse_float=Number, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise SourceUnavailableError(f"the answer is not JSON: {excerpt(body)}") from error
     if not isinstance(page, list):
