@@ -26,7 +26,7 @@ class Pace:
     linger_s: float
     idle_linger_s: float
     transaction_s: float
-    first_transaction_s: float = 0.2
+    first_transaction_s: float = 0.1
     transaction_bytes: int = 64_000_000
 
 
