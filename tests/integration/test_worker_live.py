@@ -165,6 +165,7 @@ async def test_trades_arrive_once_and_in_order_whatever_the_stream_suffers(
         await live.worker.kill()
 
     async with following(task, venue) as live:
+        await live.has(lambda records: records[-1].headers == ())  # the stream has gone on
         begun_s = time.monotonic()
         records = await live.stop()
         assert time.monotonic() - begun_s < 2

@@ -78,6 +78,7 @@ class Follower:
         self._silence = Silence(self._source, patience_s, wake, renew)
         self._lag_told_ms = 0
         self._waits = False
+        self._broken = 0
 
     async def follow(self, symbol: str) -> None:
         """Catch up over REST, then follow the stream; returns when asked to stop.
@@ -155,7 +156,9 @@ class Follower:
             update = self._followed.parser.parse(frame.payload)
         except SourceError as error:
             metrics.FRAMES.labels("malformed").inc()
-            log.warning("a frame cannot be used, the stream is connected anew: %s", error)
+            if frame.connection != self._broken:  # one word about each, however many follow
+                log.warning("a frame cannot be used, the stream is connected anew: %s", error)
+            self._broken = frame.connection
             self._followed.stream.renew(Leaving.GAP, frame.connection)
             return ()
         if isinstance(update, Ignored):
