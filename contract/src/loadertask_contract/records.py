@@ -174,5 +174,5 @@ def parse_trade(value: bytes) -> Trade:
 def _numbers_kept(value: bytes) -> Any:
     try:
         return json.loads(value, parse_float=Decimal)
-    except RecursionError as error:
-        raise ValueError("nested deeper than any record") from error
+    except (RecursionError, ArithmeticError) as error:
+        raise ValueError("nested deeper, or a number larger, than in any record") from error
