@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -215,6 +216,19 @@ async def test_a_cursor_that_expired_is_found_again_in_the_topic(
     events = await more.events()
     assert any("1440 records of this load were found" in e.payload.message for e in events)
     assert events[-1].payload.records_written == 2880
+
+
+async def test_records_from_before_the_task_was_made_are_not_taken_for_its_own(
+    task: Task, venue: RunningVenue, unique: Callable[[str], str]
+) -> None:
+    ended = await run_worker(task.variables)
+    assert ended.exit_code == 0, ended.stderr
+    last_ms = (await task.records())[-1].timestamp_ms
+    created = datetime.fromtimestamp((last_ms + 1) / 1000, UTC).isoformat()
+    other = task.but(QUEUE_ID=unique("wf-Other"), LOADER_TASK_SINCE=created)
+    ended = await run_worker(other.variables)
+    assert ended.exit_code == 0, ended.stderr
+    assert await other.values() == 2 * await source_candles(venue, DAY)
 
 
 @pytest.mark.parametrize("user", [TRANSACTIONAL, "loader"])

@@ -207,6 +207,14 @@ class WorkerEnvironment(BaseModel):
         " creation of the task.",
         examples=["2026-01-01T00:00:00Z"],
     )
+    task_since: Moment = Field(
+        default=None,
+        alias="LOADER_TASK_SINCE",
+        description="When the task was created. Without a cursor, records of the same load are"
+        " looked for in the topic; those published before this are another task's. Unset, all"
+        " count. The operator sets it.",
+        examples=["2026-01-01T00:00:00Z"],
+    )
     patience_s: float = Field(
         default=60,
         ge=0,

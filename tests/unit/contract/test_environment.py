@@ -290,6 +290,7 @@ def environments(draw: st.DrawFn) -> WorkerEnvironment:
         "explicit_security_protocol": draw(st.sampled_from([None, "PLAINTEXT", "SSL"])),
         "archive_url": draw(st.sampled_from([None, "https://data.binance.vision"])),
         "control_since": draw(st.sampled_from([None, start])),
+        "task_since": draw(st.sampled_from([None, start])),
         "delivery": draw(st.sampled_from([None, *Delivery])),
         "closed_only": draw(st.booleans()),
         "trades": draw(st.sampled_from(Trades)),

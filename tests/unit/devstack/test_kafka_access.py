@@ -4,7 +4,6 @@ import pytest
 
 from loadertask_devstack.kafka.access import platform_rules
 
-
 PLATFORM = {
     ("topic", "READ"),
     ("topic", "WRITE"),

@@ -47,6 +47,13 @@ def test_names_are_the_same_in_every_attempt_and_differ_between_shards() -> None
     assert terms().cursor_name == terms(LOADER_CONTROL_SINCE="2024-01-05").cursor_name == "wf-1-0"
 
 
+def test_the_creation_of_the_task_bounds_the_search_unless_timestamps_are_the_venues() -> None:
+    since = {"LOADER_TASK_SINCE": "2024-01-05T00:00:00Z"}
+    assert terms().since_ms is None
+    assert terms(**since).since_ms == 1_704_412_800_000
+    assert terms(**since, LOADER_RECORD_TIME="venue").since_ms is None
+
+
 def test_a_live_load_sends_small_batches_soon() -> None:
     assert terms().pace is HISTORY
     assert terms(TYPE="ws_trades").pace is LIVE

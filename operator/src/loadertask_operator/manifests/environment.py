@@ -58,6 +58,7 @@ def environment_of(
         telemetry_interval_s=spec.telemetry_interval,
         debug=spec.debug,
         control_since=_control_since(task),
+        task_since=task.creation_time,
         # Which of them it is, Kubernetes tells each worker (JOB_COMPLETION_INDEX).
         shard_count=spec.parallelism,
     )

@@ -93,15 +93,21 @@ class CursorGroup:
             MissingRightError, SinkUnavailableError: they cannot be known.
 
         """
-        first = await self._offset(partition, _EARLIEST)
-        return first, await self._offset(partition, _LATEST)
+        first = await self.offset_at(partition, _EARLIEST)
+        return first, await self.offset_at(partition, _LATEST)
 
     def _furthest(self, kept: Kept) -> tuple[int, bool]:
         cursor = kept.note.cursor
         return cursor.records if cursor else 0, kept.partition == self._producer.partition
 
-    async def _offset(self, partition: TopicPartition, which: int) -> int:
-        asked = [(partition.topic, [(partition.partition, which)])]
+    async def offset_at(self, partition: TopicPartition, time_ms: int) -> int:
+        """The offset of the first record of ``time_ms`` (Kafka's time) or later; -1: none.
+
+        Raises:
+            MissingRightError, SinkUnavailableError: it cannot be known.
+
+        """
+        asked = [(partition.topic, [(partition.partition, time_ms)])]
         client = self._producer.raw.client
 
         async def ask() -> Any:

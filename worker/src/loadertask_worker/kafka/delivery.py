@@ -154,6 +154,10 @@ class _Rung:
             return Beginning(self._nothing_known(end, end), end, (what,))
         if kept:
             return Beginning(kept, end)
+        if self._terms.since_ms is not None and first < end:
+            # What is older was published by another load into the same topic.
+            found = await self._group.offset_at(own, self._terms.since_ms)
+            first = end if found < 0 else found
         return Beginning(self._nothing_known(first, end), end)
 
     def _nothing_known(self, offset: int, end: int) -> Kept:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loadertask_contract.environment import Delivery, RecordTime
+from loadertask_contract.time_range import epoch_ms
 
 if TYPE_CHECKING:
     from loadertask_contract.environment import WorkerEnvironment
@@ -40,7 +41,8 @@ class Terms:
     """The delivery of one shard of one load.
 
     ``wanted`` are the modes to be tried, the best first. ``oldest_ms`` is the data time of the
-    oldest record (epoch ms; None: now).
+    oldest record (epoch ms; None: now), ``since_ms`` the time before which no attempt at this load
+    can have published anything, where it is known.
     """
 
     topic: str
@@ -51,6 +53,7 @@ class Terms:
     patience_s: float
     has_venue_time: bool = False
     oldest_ms: int | None = None
+    since_ms: int | None = None
     demanded: Delivery | None = None
 
     @property
@@ -67,7 +70,8 @@ class Terms:
 def terms_of(environment: WorkerEnvironment) -> Terms:
     """The terms that an environment asks for."""
     is_live = environment.load_type.task_type.is_live
-    time_range = environment.time_range
+    has_venue_time = environment.record_time is RecordTime.VENUE
+    time_range, since = environment.time_range, environment.task_since
     return Terms(
         topic=environment.kafka_topic,
         key=environment.symbol,
@@ -75,8 +79,10 @@ def terms_of(environment: WorkerEnvironment) -> Terms:
         wanted=_wanted(environment.delivery, is_live=is_live),
         pace=LIVE if is_live else HISTORY,
         patience_s=environment.patience_s,
-        has_venue_time=environment.record_time is RecordTime.VENUE,
+        has_venue_time=has_venue_time,
         oldest_ms=time_range.start_ms if time_range and not is_live else None,
+        # The timestamps of records tell when they were published only if they are of that time.
+        since_ms=epoch_ms(since) if since and not has_venue_time else None,
         demanded=environment.delivery,
     )
 
