@@ -14,6 +14,7 @@ from typing import Protocol
 
 from loadertask_operator.bans import Bans
 from loadertask_operator.conditions import is_terminal
+from loadertask_operator.neighbours import Neighbours
 from loadertask_operator.observed import JobState, PodState, task_key_of
 from loadertask_operator.schema import LoaderTask, TaskKey
 
@@ -55,7 +56,7 @@ class Store:
         self._jobs: dict[tuple[str, str], JobState] = {}
         self._pods: defaultdict[tuple[TaskKey, int], dict[int | None, PodState]] = defaultdict(dict)
         self._by_queue_id: defaultdict[str, set[TaskKey]] = defaultdict(set)
-        self._by_topic: defaultdict[str, set[TaskKey]] = defaultdict(set)
+        self._neighbours = Neighbours()
         self.bans = Bans()
         self._by_producer: defaultdict[str, set[TaskKey]] = defaultdict(set)
 
@@ -80,9 +81,8 @@ class Store:
         return tuple(self._pods.get((key, attempt), {}).values())
 
     def tasks_beside(self, task: LoaderTask) -> list[LoaderTask]:
-        """Other tasks with its queue id or topic."""
-        keys = self._by_queue_id.get(task.queue_id, set()) | self._by_topic.get(task.topic, set())
-        return [self._tasks[key] for key in keys if key != task.key]
+        """Other unfinished tasks that may overlap with it."""
+        return [self._tasks[key] for key in self._neighbours.of(task)]
 
     def keys_of_event(self, queue_id: str | None, producer: str) -> tuple[TaskKey, ...]:
         """The tasks an event concerns: by queue id, else by the producer's name."""
@@ -103,7 +103,7 @@ class Store:
             self._unindex(known)
         self._tasks[task.key] = task
         self._by_queue_id[task.queue_id].add(task.key)
-        self._by_topic[task.topic].add(task.key)
+        self._neighbours.note(task)
         self.bans.note(task)
         if task.status.current_attempt:
             self._by_producer[task.status.current_attempt.producer_id].add(task.key)
@@ -114,6 +114,7 @@ class Store:
         if known is None or known.uid != uid:
             return False
         self._unindex(known)
+        self._neighbours.forget(key)
         del self._tasks[key]
         return True
 
@@ -178,7 +179,6 @@ class Store:
 
     def _unindex(self, task: LoaderTask) -> None:
         _discard(self._by_queue_id, task.queue_id, task.key)
-        _discard(self._by_topic, task.topic, task.key)
         if task.status.current_attempt:
             _discard(self._by_producer, task.status.current_attempt.producer_id, task.key)
 

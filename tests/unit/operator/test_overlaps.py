@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.operator.test_decide import condition
 from tests.unit.operator.test_reconcile import KEY, Harness
-from tests.unit.operator.worlds import make_task
+from tests.unit.operator.worlds import NOW, make_task
 
 from loadertask_operator.observed import JobOutcome
 from loadertask_operator.overlaps import is_older, why_overlapping
 from loadertask_operator.schema import TaskKey
+from loadertask_operator.status import Status
+from loadertask_operator.store import Store
 
 QUEUE = "btc-11112222"  # that of the events in worlds
 SAME = {"kafka": {"topic": "t"}}
@@ -212,3 +214,38 @@ def _with_ttl(api):
         return api.jobs[job.name]
 
     return set_job_ttl
+
+
+_MOMENTS = st.datetimes(datetime(2019, 12, 1), datetime(2021, 2, 1)).map(
+    lambda moment: moment.replace(microsecond=0)
+)
+_RANGES = st.tuples(_MOMENTS, _MOMENTS).filter(lambda ends: ends[0] < ends[1])
+
+
+@given(st.lists(_RANGES, min_size=2, max_size=6))
+def test_every_task_that_overlaps_is_found_among_the_neighbours(ranges):
+    tasks = [
+        other_task(name=f"t{n}", uid=str(n), timeRange=f"{a.isoformat()}/{b.isoformat()}", **SAME)
+        for n, (a, b) in enumerate(ranges)
+    ]
+    store = Store()
+    for task in tasks:
+        store.remember_task(task)
+        store.remember_task(task)
+    for task in tasks:
+        overlapping = {other.key for other in tasks if why_overlapping(task, other, "k:1")}
+        assert overlapping - {task.key} <= {other.key for other in store.tasks_beside(task)}
+
+
+def test_a_task_that_has_ended_or_is_gone_is_nobodys_neighbour():
+    task, other = make_task(**SAME), other_task(**SAME)
+    store = Store()
+    store.remember_task(task)
+    store.remember_task(other)
+    assert store.tasks_beside(task) == [other]
+    condition = {"type": "Complete", "status": "True", "reason": "x", "last_transition_time": NOW}
+    ended = Status.model_validate({"conditions": [condition]})
+    store.remember_task(replace(other, status=ended))
+    assert store.tasks_beside(task) == []
+    store.forget_task(KEY, task.uid)
+    assert store.tasks_beside(replace(other, name="third")) == []

@@ -20,6 +20,7 @@ from tests.unit.operator.worlds import (
     termination,
 )
 
+from loadertask_contract.parsing import parse_environment
 from loadertask_operator.configuration import read_configuration
 from loadertask_operator.decide import decide
 from loadertask_operator.fold import fold
@@ -79,6 +80,10 @@ def test_the_job_is_indexed_and_lets_a_shard_fail_alone():
     variables = {item["name"]: item for item in spec["template"]["spec"]["containers"][0]["env"]}
     assert variables["LOADER_SHARD_COUNT"]["value"] == "4"
     assert "LOADER_SHARD_INDEX" not in variables
+    values = {name: item["value"] for name, item in variables.items()}
+    # As Kubernetes does for a pod of an Indexed Job.
+    worker = parse_environment(values | {"JOB_COMPLETION_INDEX": "3"}, NOW).environment
+    assert (worker.shard_index, worker.shard_count) == (3, 4)
 
 
 def test_counts_and_rates_are_added_up():

@@ -118,12 +118,14 @@ def test_a_resume_is_a_new_attempt_at_once_and_no_failure(at):
     assert plan.status.stop is None
     assert condition(plan, "Suspended") == ("False", "Resumed")
     assert plan.status.resumed_at == after(at + 2)
+    assert [notice.reason for notice in plan.notices] == ["Resumed"]
 
 
 def test_a_resume_waits_until_the_pod_of_the_old_attempt_has_ended():
     plan = look(make_task(suspended()), KEPT, make_pod(), at=3)
     assert plan.create is None
     assert "another attempt" in plan.status.message
+    assert [notice.reason for notice in plan.notices] == ["Resumed"]
     assert look(make_task(plan.status), KEPT, make_pod(exit_code=0), at=4).create.number == 2
 
 

@@ -107,7 +107,12 @@ def wait_for_retry(situation: Situation) -> Plan | None:
     is_resuming = situation.status.is_true(ConditionType.SUSPENDED)
     message = _RESUMING if is_resuming else situation.status.message or ""
     plan = _retrying_plan(situation, message, due)
-    return replace(plan, job_ttl_s=ttl_s, recheck_at=due if ttl_s is not None else plan.recheck_at)
+    return replace(
+        plan,
+        job_ttl_s=ttl_s,
+        recheck_at=due if ttl_s is not None else plan.recheck_at,
+        notices=(Notice(Reason.RESUMED.value, message),) if is_resuming else (),
+    )
 
 
 def end_task(

@@ -8,7 +8,7 @@ from loadertask_operator.arbitration import Course, Underway, judge
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
 from loadertask_operator.manifests.environment import next_attempt
 from loadertask_operator.observed import POD_PATIENCE
-from loadertask_operator.plan import Plan
+from loadertask_operator.plan import Notice, Plan
 from loadertask_operator.policies.deadlines import active_deadline, startup_deadline
 from loadertask_operator.policies.progress_deadline import progress_deadline
 from loadertask_operator.policies.turn import starts_next
@@ -49,7 +49,12 @@ def create_attempt(situation: Situation) -> Plan | None:
     else:
         attempt, situation = situation.attempt, situation.with_status(stop=None)
     message = f"Job {attempt.job_name} is being created"
-    return situation.plan(Outlook(Phase.PENDING, Reason.STARTING, message), create=attempt)
+    resumed = Notice(Reason.RESUMED.value, f"resumed: {message}")
+    return situation.plan(
+        Outlook(Phase.PENDING, Reason.STARTING, message),
+        create=attempt,
+        notices=(resumed,) if situation.status.is_true(ConditionType.SUSPENDED) else (),
+    )
 
 
 def follow(situation: Situation) -> Plan:
