@@ -19,7 +19,10 @@ _Identity = tuple[str, str, str]
 
 
 class Neighbours:
-    """Unfinished tasks by what they load; what defines a load never changes."""
+    """Tasks by what they load, until their worker has ended: as long they keep their finalizer.
+
+    What defines a load never changes.
+    """
 
     def __init__(self) -> None:
         self._keys: defaultdict[Hashable, set[TaskKey]] = defaultdict(set)
@@ -28,7 +31,7 @@ class Neighbours:
     def note(self, task: LoaderTask) -> None:
         """A task was seen, perhaps in its end."""
         identity = (task.uid, task.queue_id, task.topic)
-        if is_terminal(task.status):
+        if is_terminal(task.status) and not task.has_finalizer:
             self.forget(task.key)
         elif task.key not in self._places or self._places[task.key][0] != identity:
             self.forget(task.key)

@@ -42,22 +42,27 @@ class Turns:
         if key not in self._waiting:
             return
         task = self._store.task(key)
-        if task is None or is_terminal(task.status) or not self._is_at_work(task):
+        if task is None or not self._is_at_work(task):
             for waiting in self._waiting.pop(key):
                 self._wake(waiting)
 
     def _goes_before(self, other: LoaderTask, task: LoaderTask) -> bool:
-        if is_terminal(other.status) or _cannot_run(other):
-            return False
-        return self._is_at_work(other) or is_older(other, task)
+        if self._is_at_work(other):
+            return True
+        is_waiting = not is_terminal(other.status) and not _cannot_run(other)
+        return is_waiting and is_older(other, task)
 
     def _is_at_work(self, task: LoaderTask) -> bool:
-        """Whether it has a Job that may run."""
+        """Whether a worker of it may run; of one that has ended, its finalizer tells."""
         attempt = task.status.current_attempt
-        if attempt is None or task.status.ending_of(attempt.number):
-            return False
+        if attempt is None or is_terminal(task.status):
+            return task.has_finalizer and is_terminal(task.status)
         job = self._store.job(task.namespace, attempt.job_name)
-        return attempt.job_uid is not None or (job is not None and job.owner_uid == task.uid)
+        own_job = job if job and job.owner_uid == task.uid else None
+        if task.status.ending_of(attempt.number) is None:
+            return attempt.job_uid is not None or own_job is not None
+        has_pod = any(pod.may_run for pod in self._store.pods(task.key, attempt.number))
+        return has_pod or (own_job is not None and own_job.outcome is None)
 
 
 def _cannot_run(task: LoaderTask) -> bool:

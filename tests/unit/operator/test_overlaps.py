@@ -161,6 +161,40 @@ async def test_when_the_other_is_deleted_the_one_that_waits_is_woken():
     assert world.woken == [world.other.key]
 
 
+async def test_a_worker_that_outlives_its_attempt_is_waited_for():
+    world = Pair(retryBackoff={"initialSeconds": 600, "maxSeconds": 600}, born=-1)
+    await world.look(KEY)
+    world.pod(None)
+    world.now += timedelta(seconds=300)
+    await world.look(KEY)
+    assert world.status.phase == "Retrying"
+    world.appear()
+    await world.look(world.other.key)
+    assert condition(world.status_of(world.other.key), "Accepted") == ("False", "Overlaps")
+    world.api.end_deletions()
+    world.pod(143)
+    await world.look(KEY)
+    assert world.woken[-1] == world.other.key
+    await world.look(world.other.key)
+    assert world.api.created == ["btc-1", "eth-1"]
+
+
+async def test_a_task_that_has_failed_is_waited_for_until_its_job_is_gone():
+    world = Pair(activeDeadlineSeconds=60)
+    world.appear()
+    await world.look(KEY)
+    await world.look(world.other.key)
+    world.now += timedelta(seconds=60)
+    await world.look(KEY)
+    assert world.status.phase == "Failed"
+    await world.look(world.other.key)
+    assert world.api.created == ["btc-1"]
+    world.api.end_deletions()
+    await world.look(KEY)
+    await world.look(world.other.key)
+    assert world.api.created == ["btc-1", "eth-1"]
+
+
 _KEYS = (KEY, TaskKey("loads", "eth"))
 _STEPS = st.lists(
     st.tuples(
