@@ -48,6 +48,8 @@ class PodRefusals:
         listed_at, known = self._listed.get(namespace, (None, {}))
         if listed_at is not None and now < listed_at + self._interval:
             return known
+        # Noted first: others that ask meanwhile make do with what is known.
+        self._listed[namespace] = (now, known)
         try:
             known = await self._api.pod_refusals(namespace)
         except ApiError as error:

@@ -48,3 +48,19 @@ def test_a_missing_image_is_told_with_the_field_that_names_it(worker, field):
     running = plan.status.condition("Running")
     assert running.reason == "ImagePullBackOff"
     assert running.message == f"{field}ImagePullBackOff: no such image"
+
+
+@pytest.mark.parametrize(
+    ("pod", "told"),
+    [
+        (held("ImagePullBackOff", "no such image"), "spec.worker.image (left out: WORKER_IMAGE): "),
+        (held("CreateContainerConfigError", 'secret "ca" not found'), "spec.kafka.caSecretRef: "),
+        (held("ContainerCreating", ""), "its pod is Pending ContainerCreating"),
+        (make_pod(), "its pod is Running"),
+        (None, "it has no pod"),
+    ],
+)
+def test_the_startup_deadline_names_what_the_pod_waited_for(pod, told):
+    plan = look(started(backoffLimit=0, **SPEC), "active", pod, at=300)
+    assert plan.status.reason == "StartupDeadlineExceeded"
+    assert told in plan.status.message

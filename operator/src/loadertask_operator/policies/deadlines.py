@@ -10,6 +10,7 @@ from loadertask_operator.conditions import ConditionType, Reason
 from loadertask_operator.plan import Plan
 from loadertask_operator.policies.endings import conclude, end_task
 from loadertask_operator.situation import Situation
+from loadertask_operator.waiting import image_problem, lacks_image, lacks_secret, secret_problem
 
 _OVERDUE = "the task has run longer than spec.activeDeadlineSeconds"
 
@@ -76,11 +77,21 @@ def active_deadline(situation: Situation) -> datetime | None:
 
 
 def _startup_failure(situation: Situation) -> Ending:
-    pod = situation.pod
-    seen = f"its pod is {pod.phase} {pod.waiting_reason}".strip() if pod else "it has no pod"
-    if situation.observed.pod_refusal:
-        seen = f"the cluster refuses the pod: {situation.observed.pod_refusal}"
+    seen = _seen_of_pod(situation)
     message = f"the worker has not said anything within spec.startupDeadlineSeconds; {seen}"
     return Ending(
         Outcome.FAILED, Reason.STARTUP_DEADLINE_EXCEEDED, message, recovery=Recovery.RETRY
     )
+
+
+def _seen_of_pod(situation: Situation) -> str:
+    pod, spec = situation.pod, situation.observed.task.spec
+    if situation.observed.pod_refusal:
+        return f"the cluster refuses the pod: {situation.observed.pod_refusal}"
+    if pod is None:
+        return "it has no pod"
+    if lacks_image(pod):
+        return image_problem(pod, spec)
+    if lacks_secret(pod):
+        return secret_problem(pod, spec)
+    return f"its pod is {pod.phase} {pod.waiting_reason}".strip()
