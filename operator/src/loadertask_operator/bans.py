@@ -44,8 +44,13 @@ class Bans:
         if spec is None or not self._latest:
             return None
         self._latest = {url: ban for url, ban in self._latest.items() if ban[0] > now}
-        host = _host(spec.binance.api_url or default_url)
-        found = [ban for url, ban in self._latest.items() if _host(url or default_url) == host]
+        host, latest_end = _host(spec.binance.api_url or default_url), now + MAX_BAN
+        found = [
+            ban
+            for url, ban in self._latest.items()
+            # A status may be edited by hand.
+            if _host(url or default_url) == host and ban[0] <= latest_end
+        ]
         if not found:
             return None
         until, told_to = max(found)

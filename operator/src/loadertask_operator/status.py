@@ -122,6 +122,13 @@ class ShardStatus(_Model):
     records_per_second: int | None = None
 
 
+def _in_order(shards: tuple[ShardStatus, ...]) -> tuple[ShardStatus, ...]:
+    """As the operator writes them: numbered from 0, and none or several."""
+    if len(shards) == 1 or [shard.index for shard in shards] != list(range(len(shards))):
+        raise ValueError("are not the shards of a load")
+    return shards
+
+
 class LastEvent(_Model):
     """What queue-events said last, as it was said; ``time`` is the record's."""
 
@@ -176,7 +183,7 @@ class Status(_Model):
     attempt_history: tuple[PastAttempt, ...] = ()
     records_written: int = 0
     progress: ProgressStatus | None = None
-    shards: tuple[ShardStatus, ...] = ()
+    shards: Annotated[tuple[ShardStatus, ...], AfterValidator(_in_order)] = ()
     last_event: LastEvent | None = None
     telemetry: Telemetry | None = None
     stop: StopStatus | None = None

@@ -135,6 +135,17 @@ def test_of_several_bans_the_last_one_counts_and_each_expires():
     assert bans._latest == {}
 
 
+def test_a_ban_that_somebody_edited_into_a_status_holds_nobody_for_ever():
+    bans = Bans()
+    bans.note(banned_task(10**9))
+    assert bans.on(make_task().spec, DEFAULT, NOW) is None
+    failed = look(started(), "failed", make_pod(exit_code=75), "error").status
+    edited = failed.model_copy(update={"banned_until": after(10**9)})
+    kept = replace(JOBS["failed"], ttl_s=1)
+    late = decide(Observed(make_task(edited), job=kept), RULES, NOW + timedelta(days=3))
+    assert late.create.number == 2
+
+
 def test_a_ban_outlives_the_task_that_was_told_of_it():
     world_bans = Bans()
     world_bans.note(banned_task())

@@ -52,6 +52,14 @@ def test_the_clock_begins_with_the_first_event_and_is_kept_in_the_status():
     assert heard(again, (80, "loading", {}), at=90).status.phase == "Failed"
 
 
+def test_a_time_of_progress_that_lies_ahead_holds_no_deadline_back():
+    task = started(**SPEC)
+    begun = heard(task, (0, "started", {})).status
+    ahead = begun.progress.model_copy(update={"last_progress_time": after(10**6)})
+    edited = make_task(begun.model_copy(update={"progress": ahead}), **SPEC)
+    assert heard(edited, at=60).status.reason == "ProgressDeadlineExceeded"
+
+
 def test_a_quiet_market_is_no_standstill_and_a_silent_worker_is():
     task = started(**LIVE)
     quiet = [(at, "loading", {"lag_ms": 5}) for at in range(0, 300, 30)]

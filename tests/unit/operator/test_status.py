@@ -23,6 +23,10 @@ def test_a_moment_beyond_the_calendar_is_a_value_error():
         {"progress": {"loadedThrough": BEYOND}},
         {"conditions": [{"type": "Complete", "lastTransitionTime": BEYOND}]},
         {"attemptHistory": [7], "telemetry": "x", "": None},
+        {"shards": [{"index": 0}]},
+        {"shards": [{"index": 0}, {"index": 5}]},
+        {"shards": [{"index": -1}, {"index": 0}]},
+        {"shards": [{"index": 0}, {"index": 1, "loadedThrough": BEYOND}]},
     ],
 )
 def test_what_somebody_edited_into_nonsense_counts_as_absent(nonsense):

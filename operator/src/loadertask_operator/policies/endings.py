@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from loadertask_contract.exit_codes import Recovery
 from loadertask_operator.arbitration import Ending, Outcome, judge
-from loadertask_operator.bans import believable
+from loadertask_operator.bans import MAX_BAN, believable
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
 from loadertask_operator.fold import at_rest
 from loadertask_operator.observed import termination_of
@@ -150,7 +150,7 @@ def retry_due(situation: Situation) -> datetime:
     delay_s = min(backoff.initial_seconds * 2**doublings, backoff.max_seconds)
     due = ended + timedelta(seconds=delay_s * _jitter(situation))
     banned_until = situation.status.banned_until
-    return max(due, banned_until) if banned_until else due
+    return max(due, min(banned_until, ended + MAX_BAN)) if banned_until else due
 
 
 def _retry(situation: Situation, ending: Ending) -> Plan:

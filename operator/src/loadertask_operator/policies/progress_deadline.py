@@ -57,8 +57,9 @@ def _last_progress(situation: Situation, spec: Spec) -> datetime | None:
     heard = last.time if last else None
     if spec.type.task_type.is_live:
         return heard
-    # A status of an operator that did not record progress yet has no time of it.
-    return (progress.last_progress_time if progress else None) or heard
+    told = progress.last_progress_time if progress else None
+    # An older operator has told no time, and what lies ahead was edited by hand.
+    return told if told and told <= situation.now else heard
 
 
 def _failure(spec: Spec) -> Ending:
