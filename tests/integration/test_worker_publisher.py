@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from tests.integration.worker_process import eventually
+from tests.integration.worker_process import eventually, set_topic
 
 from loadertask_contract.environment import Delivery, SecurityProtocol
 from loadertask_contract.messages import Headers
 from loadertask_devstack.kafka import Kafka, topics
 from loadertask_worker.cursor import Cursor, Place
-from loadertask_worker.errors import DeliveryUnknownError, FencedError
+from loadertask_worker.errors import DeliveryUnknownError, FencedError, SinkRejectedError
 from loadertask_worker.kafka import producer as producer_module
 from loadertask_worker.kafka.records import Page, RecordPublisher
 from loadertask_worker.kafka.security import KafkaAccess
@@ -220,6 +220,22 @@ async def test_nothing_follows_a_page_that_was_cut_short(
             await publisher.flush()
     found = values(kafka, topic)
     assert found == list(range(len(found)))
+
+
+@MODES
+async def test_nothing_follows_a_batch_that_kafka_refuses(
+    kafka: Kafka, kafka_access: KafkaAccess, topic: str, mode: Delivery
+) -> None:
+    # The first batch is too large for the topic, the second is not.
+    await set_topic(kafka, topic, "max.message.bytes", 100_000)
+    agreed = terms(topic, mode, replace(HISTORY, batch_bytes=200_000))
+    large = replace(page(0, 250), records=[b"%01000d" % number for number in range(250)])
+    async with publishing(kafka_access, agreed, Committed()) as (publisher, _):
+        with pytest.raises(SinkRejectedError, match="raise it to"):
+            await publish_and_flush(publisher, large)
+    assert values(kafka, topic) == []
+    async with publishing(kafka_access, agreed, Committed()) as (_, cursor):
+        assert cursor is None
 
 
 async def test_pages_are_taken_while_a_transaction_is_committed(

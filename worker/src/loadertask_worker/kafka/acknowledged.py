@@ -1,7 +1,9 @@
 """Delivery without transactions: what Kafka has acknowledged is in the topic.
 
 The cursor follows about a second behind, as a committed offset. The next attempt reads the topic
-from there on, so that records of that second are not published twice.
+from there on, so that records of that second are not published twice. What it finds must therefore
+have no hole: brokers refuse what follows a batch that they refused, by its sequence number, but
+only of a producer that they know.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ class AcknowledgedDelivery(Shipper):
         self._next_offset = 0
         self._unkept: Cursor | None = None
         self._in_flight: set[asyncio.Future[Any]] = set()
+        self._is_known_to_brokers = False
         self._keeping: asyncio.Task[None] | None = None
 
     def go_on_at(self, cursor: Cursor | None) -> None:
@@ -64,6 +67,10 @@ class AcknowledgedDelivery(Shipper):
         if self._producer.is_worn_out:
             await self._all_acknowledged()
             await self._producer.renew()
+            self._is_known_to_brokers = False
+        if not self._is_known_to_brokers:
+            # They would take a second batch for the first one if they refuse that.
+            await self._all_acknowledged()
         promise = await self._ship(batch, parcel)
         self._in_flight.add(promise)
         promise.add_done_callback(self._in_flight.discard)
@@ -99,6 +106,7 @@ class AcknowledgedDelivery(Shipper):
         self.raise_failure()
 
     def _acknowledged(self, parcel: Parcel, offset: int) -> None:
+        self._is_known_to_brokers = True
         self._records += parcel.records
         # Of a parcel that Kafka got twice, it may not remember where it is.
         self._next_offset = max(self._next_offset, offset + parcel.records)
