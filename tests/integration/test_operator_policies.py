@@ -185,3 +185,30 @@ def test_pods_that_a_quota_refuses_are_told_in_the_words_of_the_cluster(world):
         world.core.delete_namespaced_resource_quota("tiny", world.namespace)
     assert "is forbidden" in world.status("quota")["message"]
     assert "tiny" in world.status("quota")["message"]
+
+
+def test_a_suspended_task_is_stopped_or_deleted_at_once(world):
+    for name in ("rest-stop", "rest-delete"):
+        world.create(name, suspend=True)
+        world.reaches(name, "Suspended")
+    world.patch("rest-stop", {"spec": {"stop": True}})
+    world.reaches("rest-stop", "Stopped", 3)
+    assert world.condition("rest-stop", "Suspended") == ("False", "Finished")
+    world.delete("rest-delete")
+    eventually(lambda: world.task("rest-delete") is None, 3)
+
+
+def test_a_resume_while_the_worker_stops_goes_on_when_that_has_ended(world):
+    world.running("hasty")
+    world.patch("hasty", {"spec": {"suspend": True}})
+    eventually(lambda: world.stops("hasty") >= 1)
+    world.patch("hasty", {"spec": {"suspend": False}})
+    sent = world.stops("hasty")
+    eventually(lambda: world.stops("hasty") > sent)
+    assert world.job_count("hasty") == 1
+    world.say("hasty", "interrupted", written=3)
+    world.pod_ends("hasty", 0)
+    eventually(lambda: world.job("hasty", 2))
+    status = world.reaches("hasty", "Starting")
+    assert (status["attempts"], status.get("failures", 0)) == (2, 0)
+    assert world.condition("hasty", "Suspended") == ("False", "Resumed")
