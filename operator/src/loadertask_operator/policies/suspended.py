@@ -1,4 +1,4 @@
-"""A task at rest: no worker runs, the cursor is in the topic, and nothing but a person moves it."""
+"""A task at rest: no worker runs, the cursor is in Kafka, and nothing but a person moves it."""
 
 from __future__ import annotations
 
