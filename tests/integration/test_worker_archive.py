@@ -333,6 +333,41 @@ async def test_pages_of_trades_are_right_or_refused(
     assert walk.records == source_trades(replay, TRADE_DAY, kind, QUIET)[: len(walk.records)]
 
 
+async def test_an_empty_page_of_trades_is_asked_for_again(replay: RunningVenue, walk: Walk) -> None:
+    replay.state.clock.step(now_ms=parse_time_range(TRADE_DAY).end_ms + HOUR_MS)
+    nothing = Fault(kind=FaultKind.ROWS_MISSING, rows=1_000)
+    match = Match(path="/api/v3/aggTrades", nth=3)
+    replay.state.faults.add([FaultRule(match=match, times=1, fault=nothing)])
+    await walk.trades(TRADE_DAY, Trades.AGGREGATE)
+    assert walk.records == source_trades(replay, TRADE_DAY, Trades.AGGREGATE, QUIET)
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_repaired"),
+    [
+        (FaultKind.ROWS_MISSING, True),
+        (FaultKind.TRUNCATE, True),
+        (FaultKind.ROWS_DOUBLED, False),
+        (FaultKind.ROWS_UNORDERED, False),
+        (FaultKind.ROWS_NOT_NUMBERS, False),
+        (FaultKind.ROWS_WRONG_UNIT, False),
+    ],
+)
+async def test_pages_of_candles_are_right_or_refused(
+    replay: RunningVenue, walk: Walk, fault: FaultKind, is_repaired: bool
+) -> None:
+    # So little is not worth a file.
+    morning = "2020-01-05T00:00/2020-01-05T12:00"
+    replay.state.faults.add([FaultRule(match=Match(path=KLINES), times=1, fault=Fault(kind=fault))])
+    if is_repaired:
+        await walk.candles(morning)
+        assert walk.records == await source_candles(replay, morning)
+        return
+    with pytest.raises(SourceError, match="cannot be right"):
+        await walk.candles(morning)
+    assert walk.records == []
+
+
 async def test_years_before_the_first_candle_are_passed_at_one_request(
     replay: RunningVenue,
 ) -> None:

@@ -13,11 +13,13 @@ from loadertask_contract.environment import Trades
 from loadertask_worker.binance.cells import integer_cell, json_list
 from loadertask_worker.binance.trades import NO_TRADE, TradeParser
 from loadertask_worker.errors import ProtocolViolatedError
+from loadertask_worker.seams import Hole, OutOfOrderError, Rows, Seam, every_position
 from loadertask_worker.windows import ROWS_PER_REQUEST
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from loadertask_worker.binance.rest import BinanceRest, Params
-    from loadertask_worker.seams import Rows
 
 AGG_TRADES_WEIGHT = 4
 HISTORICAL_TRADES_WEIGHT = 25
@@ -32,6 +34,23 @@ class FirstTrade:
 
     trade_id: int
     time_ms: int = NEVER_MS
+
+
+@dataclass(frozen=True, slots=True)
+class TradePage:
+    """The trades there are with ids from where was asked to before ``end``, but for ``absent``."""
+
+    rows: Rows
+    end: int
+    absent: Sequence[Hole] = ()
+
+    @property
+    def told(self) -> list[str]:
+        """What people should know of it."""
+        return [
+            f"The venue has no trades with the ids {hole.start} to {hole.end - 1}"
+            for hole in self.absent
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +77,23 @@ class TradePages:
             return AGG_TRADES_WEIGHT
         return HISTORICAL_TRADES_WEIGHT
 
-    async def from_id(self, trade_id: int) -> Rows:
+    async def between(self, start: int, end: int) -> TradePage:
+        """The trades of one answer with ids in [start, end); ids it leaves out are asked for twice.
+
+        Raises:
+            ProtocolViolatedError: ids out of order.
+            SourceError: as every call of the venue.
+
+        """
+        rows = await self._from_id(start)
+        if _absent(rows, start, end):
+            rows = await self._from_id(start)
+        absent = _absent(rows, start, end)
+        reached = min(end, rows.positions[-1] + 1) if len(rows) else start
+        stop = next((i for i, each in enumerate(rows.positions) if each >= end), len(rows))
+        return TradePage(rows.part(0, stop), reached, absent)
+
+    async def _from_id(self, trade_id: int) -> Rows:
         """GET a page of trades: those with the lowest ids from ``trade_id`` on."""
         params: Params = {"symbol": self._symbol, "fromId": trade_id, "limit": ROWS_PER_REQUEST}
         endpoint = "aggTrades" if self._kind is Trades.AGGREGATE else "historicalTrades"
@@ -91,6 +126,16 @@ class TradePages:
     async def _aggregates(self, **selection: int) -> list[_Aggregate]:
         params: Params = {"symbol": self._symbol, **selection, "limit": ROWS_PER_REQUEST}
         return await self._venue.get("aggTrades", AGG_TRADES_WEIGHT, params, _aggregates)
+
+
+def _absent(rows: Rows, start: int, end: int) -> list[Hole]:
+    """The ids in [start, end) that an answer from ``start`` on passes over."""
+    try:
+        pieces = list(Seam(start, every_position, 1).fit(rows))
+    except OutOfOrderError as error:
+        raise ProtocolViolatedError(f"trade id {error}") from error
+    holes = [piece for piece in pieces if isinstance(piece, Hole) and piece.start < end]
+    return [Hole(hole.start, min(hole.end, end)) for hole in holes]
 
 
 def _aggregates(body: bytes) -> list[_Aggregate]:

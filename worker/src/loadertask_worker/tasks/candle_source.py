@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from loadertask_contract.intervals import Interval, count_opens, next_open, open_at_or_after
 from loadertask_worker.binance.archive_rows import CandleReader
-from loadertask_worker.binance.klines import KlineParser
+from loadertask_worker.binance.candle_pages import CandlePages
 from loadertask_worker.binance.rest import KLINES_WEIGHT, BinanceRest
 from loadertask_worker.errors import BannedError
 from loadertask_worker.kafka.records import Page
@@ -17,7 +17,6 @@ from loadertask_worker.windows import (
     OPENS_PER_WINDOW,
     CandlePlan,
     Window,
-    check_page,
     page_windows,
     rest_of,
 )
@@ -34,8 +33,8 @@ class CandleSource:
     """See ``history.Source``; the position of a candle is its open time (epoch ms)."""
 
     def __init__(self, venue: BinanceRest, symbol: str, interval: Interval) -> None:
-        self._venue, self._symbol, self._interval = venue, symbol, interval
-        self._parser = KlineParser(symbol, interval)
+        self._interval = interval
+        self._pages = CandlePages(venue, symbol, interval)
         self.reader = CandleReader(symbol, interval)
         self.pages_in_flight = venue.limiter.requests_in_flight(
             KLINES_WEIGHT, _MOST_PAGES_IN_FLIGHT
@@ -59,8 +58,7 @@ class CandleSource:
         self.seam = self._seam_at(position)
 
     async def _first_open(self, window: Window) -> int:
-        page = await self._venue.klines(self._symbol, self._interval, window, self._parser)
-        check_page(window, page.opens)
+        page = await self._pages.first(window)
         return page.opens[0] if page.opens else window.end_ms
 
     def _seam_at(self, position: int) -> Seam:
@@ -93,8 +91,7 @@ class CandleSource:
         times_ms: list[int] = []
         rest: Window | None = window
         while rest:
-            page = await self._venue.klines(self._symbol, self._interval, rest, self._parser)
-            check_page(rest, page.opens)
+            page = await self._pages.all(rest)
             records += page.records
             times_ms += page.opens
             rest = rest_of(rest, page.opens)

@@ -8,7 +8,7 @@ from loadertask_worker.binance.archive_rows import TradeReader
 from loadertask_worker.binance.trade_pages import FirstTrade, TradePages
 from loadertask_worker.errors import ProtocolViolatedError
 from loadertask_worker.kafka.records import Page
-from loadertask_worker.seams import Hole, OutOfOrderError, Rows, Seam, every_position
+from loadertask_worker.seams import Rows, Seam, every_position
 from loadertask_worker.windows import ROWS_PER_REQUEST
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from loadertask_worker.tasks import Reporter
 
 _MOST_PAGES_IN_FLIGHT = 8
+_EMPTY_ANSWERS = 2
 
 
 class TradeSource:
@@ -64,46 +65,21 @@ class TradeSource:
 
     async def _page(self, start: int, end: int) -> Page:
         """All trades with ids in [start, end): one request, more where an answer is short."""
-        found = Rows([], [], [])
+        found, empty_answers = Rows([], [], []), 0
         while start < end:
-            rows = await self._rows(start, end)
-            found.positions.extend(rows.positions)
-            found.times_ms.extend(rows.times_ms)
-            found.records.extend(rows.records)
-            start = rows.positions[-1] + 1 if len(rows) else end
+            page = await self._pages.between(start, end)
+            if page.end == start:
+                empty_answers += 1
+                if empty_answers >= _EMPTY_ANSWERS:
+                    what = f"no trades from id {start} on, though there is {end - 1}"
+                    raise ProtocolViolatedError(what)
+            for text in page.told:
+                self._reporter.tell(text)
+            found.positions.extend(page.rows.positions)
+            found.times_ms.extend(page.rows.times_ms)
+            found.records.extend(page.rows.records)
+            start = page.end
         return _page_of(found.published(), end)
-
-    async def _rows(self, start: int, end: int) -> Rows:
-        """The rows below ``end`` of one answer; ids that it leaves out are asked for twice."""
-        holes: list[Hole] = []
-        for _ in range(2):
-            rows = await self._pages.from_id(start)
-            holes = _holes(rows, start, end)
-            if not holes:
-                break
-        for hole in holes:
-            span = f"{hole.start} to {hole.end - 1}"
-            self._reporter.tell(f"The venue has no trades with the ids {span}")
-        stop = next((i for i, each in enumerate(rows.positions) if each >= end), len(rows))
-        return rows.part(0, stop)
-
-
-def _holes(rows: Rows, start: int, end: int) -> list[Hole]:
-    """The ids in [start, end) that an answer from ``start`` on passes over.
-
-    Raises:
-        ProtocolViolatedError: none at all though there are later ones, or ids out of order.
-
-    """
-    if not len(rows):
-        raise ProtocolViolatedError(f"no trades from id {start} on, though there is {end - 1}")
-    try:
-        found = [
-            piece for piece in Seam(start, every_position, 1).fit(rows) if isinstance(piece, Hole)
-        ]
-    except OutOfOrderError as error:
-        raise ProtocolViolatedError(f"trade id {error}") from error
-    return [Hole(hole.start, min(hole.end, end)) for hole in found if hole.start < end]
 
 
 def _page_of(rows: Rows, next_position: int) -> Page:

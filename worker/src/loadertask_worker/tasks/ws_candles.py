@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from loadertask_contract.intervals import next_open, open_at_or_before
 from loadertask_contract.records import CANDLE_FIELDS, candle_template
 from loadertask_contract.time_range import from_epoch_ms
+from loadertask_worker.binance.candle_pages import CandlePages
 from loadertask_worker.binance.frames import FrameParser
-from loadertask_worker.binance.klines import KlineParser
 from loadertask_worker.cursor import Cursor, Place
 from loadertask_worker.errors import ConfigurationError
 from loadertask_worker.lifecycle import LoadStarted
-from loadertask_worker.live.candles import SETTLE_MS, CandleSequence
+from loadertask_worker.live.candles import ABSENT_MS, SETTLE_MS, CandleSequence
 from loadertask_worker.live.updates import CLOSED, OPEN, HoldBounds, Span, resume_of
 from loadertask_worker.tasks.live_task import LiveTask
-from loadertask_worker.windows import CandlePlan, Window, check_page, page_windows, rest_of
+from loadertask_worker.windows import CandlePlan, Window, page_windows, rest_of
 
 if TYPE_CHECKING:
     from loadertask_contract.environment import WorkerEnvironment
@@ -78,8 +78,8 @@ class LiveCandles:
         cursor: Cursor | None,
         environment: WorkerEnvironment,
     ) -> None:
-        self._venue, self._symbol, self._interval = venue, symbol, interval
-        self._parser = KlineParser(symbol, interval)
+        self._venue, self._interval = venue, interval
+        self._pages = CandlePages(venue, symbol, interval)
         self.sequence = CandleSequence(
             interval,
             cursor.position if cursor else None,
@@ -107,7 +107,7 @@ class LiveCandles:
         """Open time and number of trades of the newest candle."""
         open_ms = open_at_or_before(self._interval, self._now_ms())
         window = Window(open_ms, next_open(self._interval, open_ms))
-        page = await self._venue.klines(self._symbol, self._interval, window, self._parser)
+        page = await self._pages.first(window)
         if not page.opens or (found := _TRADE_COUNT.search(page.records[-1])) is None:
             return ()
         return (page.opens[-1], int(found[1]))
@@ -122,8 +122,9 @@ class LiveCandles:
 
     async def _ask(self, span: Span, asked_ms: int) -> Answer:
         window = next(page_windows(CandlePlan(self._interval, span.start, span.end)))
-        page = await self._venue.klines(self._symbol, self._interval, window, self._parser)
-        check_page(window, page.opens)
+        # Only a window that is long over may be left behind for what the answer lacks.
+        is_over = window.end_ms + ABSENT_MS <= asked_ms
+        page = await (self._pages.all(window) if is_over else self._pages.first(window))
         rest = rest_of(window, page.opens)
         answered = Span(window.start_ms, rest.start_ms if rest else window.end_ms)
         rows = list(zip(page.opens, page.records, strict=True))

@@ -14,18 +14,13 @@ from loadertask_worker.errors import ProtocolViolatedError
 from loadertask_worker.lifecycle import LoadStarted
 from loadertask_worker.live.trades import TradeSequence
 from loadertask_worker.live.updates import HoldBounds, Span, TradeUpdate, resume_of
-from loadertask_worker.seams import CANCELLED
 from loadertask_worker.tasks.live_task import LiveTask
 from loadertask_worker.windows import ROWS_PER_REQUEST
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from loadertask_contract.environment import WorkerEnvironment
     from loadertask_contract.messages import Headers
     from loadertask_worker.binance.rest import BinanceRest
-    from loadertask_worker.live.updates import Release
-    from loadertask_worker.seams import Rows
     from loadertask_worker.tasks import Reporter
     from loadertask_worker.tasks.live_source import Answer, LiveSource, Question
 
@@ -97,34 +92,18 @@ class LiveTrades:
             raise ProtocolViolatedError(what)
 
     async def _ask(self, span: Span) -> Answer:
-        rows = await self._pages.from_id(span.start)
-        _check(span, rows)
-        self._is_behind = len(rows) >= ROWS_PER_REQUEST
-        return lambda now_ms: self._fill(span, rows, now_ms)
-
-    def _fill(self, span: Span, rows: Rows, now_ms: int) -> Sequence[Release]:
-        end = min(span.end, rows.positions[-1] + 1) if rows.positions else span.start
-        within = [
+        page = await self._pages.between(span.start, span.end)
+        self._is_behind = page.end >= span.end
+        for text in page.told:
+            self._reporter.tell(text)
+        answered, rows = Span(span.start, page.end), page.rows.published()
+        updates = [
             TradeUpdate(time_ms, trade_id, time_ms, record)
             for trade_id, time_ms, record in zip(
                 rows.positions, rows.times_ms, rows.records, strict=True
             )
-            if trade_id < end
         ]
-        if missing := end - span.start - len(within):
-            span_text = f"of the trades {span.start} to {end - 1}"
-            self._reporter.tell(f"the venue has {missing} no more, {span_text}")
-        kept = [update for update in within if update.record != CANCELLED]
-        return self.sequence.fill(Span(span.start, end), kept, now_ms)
-
-
-def _check(span: Span, rows: Rows) -> None:
-    """Refuse an answer that is not what was asked for, before anything of it is published."""
-    before = span.start - 1
-    for trade_id in rows.positions:
-        if trade_id <= before:
-            raise ProtocolViolatedError(f"trade {trade_id} comes after trade {before}")
-        before = trade_id
+        return lambda now_ms: self.sequence.fill(answered, updates, now_ms)
 
 
 def _record_pattern(symbol: str) -> re.Pattern[bytes]:
