@@ -95,6 +95,15 @@ def test_a_shutdown_is_noticed_in_both_shapes() -> None:
     assert not is_shutdown_notice(AGG_TRADE)
 
 
+@pytest.mark.parametrize("event", ["kline", "aggTrade", "trade", "depthUpdate"])
+def test_a_stream_brings_one_kind_of_event(event: str) -> None:
+    parser = FrameParser("BTCUSDT", Interval.MINUTE_1, event=event)
+
+    for frame in (KLINE, AGG_TRADE, TRADE, DEPTH):
+        is_ours = b'"%s"' % event.encode() in frame
+        assert isinstance(parser.parse(frame), Ignored) is not is_ours
+
+
 @pytest.mark.parametrize(
     "frame",
     [
@@ -143,6 +152,10 @@ def test_what_is_not_json_is_no_usable_answer(frame: bytes) -> None:
         (AGG_TRADE, b"BTCUSDT", b"ETHUSDT"),
         (KLINE, b'"x":false', b'"x":"false"'),
         (KLINE, b'"i":"1m"', b'"i":"1M"'),
+        (KLINE, b'"t":1790000040000', b'"t":1790000040000000'),
+        (KLINE, b'"t":1790000040000', b'"t":1799000040000'),
+        (AGG_TRADE, b'"T":1790000000100', b'"T":1790000000100000'),
+        (DEPTH, b'"E":1790000000200', b'"E":1790000000200000'),
         (KLINE, b'"n":57', b'"n":"57"'),
         (KLINE, b'"h":"101.40000000"', b'"h":null'),
         (DEPTH, b'"U":157', b'"U":161'),

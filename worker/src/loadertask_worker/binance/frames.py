@@ -28,6 +28,8 @@ _LONGEST_SHUTDOWN_BYTES = 300
 
 _DECIMAL = re.compile(DECIMAL.decode())
 _MOST = 10**19
+_TIMES_MS = range(10**12, 10**13)  # 2001 to 2286; microseconds are far above
+_CLOCKS_PART_MS = 10_000
 _DATA_LABEL = re.compile(r'"data"\s*:\s*')
 # The venue's names of a kline's values in the order of CANDLE_FIELDS: close before high there.
 _KLINE_KEYS = ("t", "o", "h", "l", "c", "v", "T", "q", "n", "V", "Q")
@@ -50,9 +52,14 @@ def is_shutdown_notice(frame: bytes) -> bool:
 
 
 class FrameParser:
-    """Reads the frames of one symbol; ``interval`` where they are candles."""
+    """Reads the frames of one symbol; ``interval`` where they are candles.
 
-    def __init__(self, symbol: str, interval: Interval | None = None) -> None:
+    ``event`` is the only one that a stream brings, by the venue's name; None: any of them.
+    """
+
+    def __init__(
+        self, symbol: str, interval: Interval | None = None, *, event: str | None = None
+    ) -> None:
         self._symbol = symbol
         self._interval = interval
         self._candle = candle_template(symbol, interval) if interval else ""
@@ -64,6 +71,8 @@ class FrameParser:
         }
         if interval:
             self._readers["kline"] = self._kline
+        if event:
+            self._readers = {event: self._readers[event]}
 
     def parse(self, frame: bytes) -> Update | Ignored:
         """Read one frame.
@@ -96,9 +105,13 @@ class FrameParser:
             _integer(kline, key) if key in _KLINE_INTEGERS else _decimal(kline, key)
             for key in _KLINE_KEYS
         )
+        event_ms, open_ms = _time_ms(event, "E"), _time_ms(kline, "t")
+        if open_ms > event_ms + _CLOCKS_PART_MS:
+            # Taken for what it says, it would make repetitions of all candles until then.
+            raise ProtocolViolatedError(f"a candle that opens at {open_ms}, told at {event_ms}")
         return CandleUpdate(
-            event_ms=_integer(event, "E"),
-            open_ms=kline["t"],
+            event_ms=event_ms,
+            open_ms=open_ms,
             is_closed=is_closed,
             trade_count=kline["n"],
             record=(self._candle % values).encode(),
@@ -112,7 +125,7 @@ class FrameParser:
 
     def _trade_update(self, event: dict[str, Any], id_key: str) -> TradeUpdate:
         self._check_symbol(event)
-        trade_id, time_ms = _integer(event, id_key), _integer(event, "T")
+        trade_id, time_ms = _integer(event, id_key), _time_ms(event, "T")
         is_buyer_maker = event.get("m")
         if not isinstance(is_buyer_maker, bool):
             raise ProtocolViolatedError("a trade frame without m")
@@ -124,7 +137,7 @@ class FrameParser:
             "true" if is_buyer_maker else "false",
         )
         record = (self._trade % values).encode()
-        return TradeUpdate(_integer(event, "E"), trade_id, time_ms, record)
+        return TradeUpdate(_time_ms(event, "E"), trade_id, time_ms, record)
 
     def _depth(self, event: dict[str, Any], payload: bytes) -> BookUpdate:
         self._check_symbol(event)
@@ -132,7 +145,7 @@ class FrameParser:
         if last_id < first_id:
             raise ProtocolViolatedError(f"a depth frame from {first_id} to {last_id}")
         check_levels(event, "b", "a")
-        return BookUpdate(_integer(event, "E"), first_id, last_id, payload)
+        return BookUpdate(_time_ms(event, "E"), first_id, last_id, payload)
 
     def _check_symbol(self, event: dict[str, Any]) -> None:
         if event.get("s") != self._symbol:
@@ -175,6 +188,13 @@ def _integer(event: dict[str, Any], key: str) -> int:
     value = event.get(key)
     if type(value) is not int or not 0 <= value < _MOST:
         raise ProtocolViolatedError(f"{key} is {str(value)[:60]!r}, not an integer")
+    return value
+
+
+def _time_ms(event: dict[str, Any], key: str) -> int:
+    value = _integer(event, key)
+    if value not in _TIMES_MS:
+        raise ProtocolViolatedError(f"{key} is {value}, not a time in milliseconds")
     return value
 
 

@@ -37,7 +37,8 @@ class LiveCandleTask(LiveTask):
             raise ConfigurationError.of("INTERVAL", "is required for candles")
         self._interval = environment.interval
         stream = f"{environment.symbol.lower()}@kline_{self._interval}"
-        super().__init__(environment, stream, FrameParser(environment.symbol, self._interval))
+        parser = FrameParser(environment.symbol, self._interval, event="kline")
+        super().__init__(environment, stream, parser)
         closed = " closed" if environment.closed_only else ""
         self.load_name = f"ws_candles {environment.symbol} {self._interval}{closed}"
         self._record = _record_pattern(environment.symbol, self._interval)

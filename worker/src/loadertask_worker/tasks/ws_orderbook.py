@@ -29,7 +29,7 @@ class OrderBookTask(LiveTask):
 
     def __init__(self, environment: WorkerEnvironment, now_ms: int) -> None:
         stream = f"{environment.symbol.lower()}@depth@100ms"
-        super().__init__(environment, stream, FrameParser(environment.symbol))
+        super().__init__(environment, stream, FrameParser(environment.symbol, event="depthUpdate"))
         self.load_name = f"ws_orderbook {environment.symbol}"
 
     def announce(self, cursor: Cursor | None) -> LoadStarted:

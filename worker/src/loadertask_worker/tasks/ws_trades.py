@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from loadertask_worker.tasks import Reporter
     from loadertask_worker.tasks.live_source import Answer, LiveSource, Question
 
-_STREAMS = {Trades.AGGREGATE: "aggTrade", Trades.RAW: "trade"}
+_EVENTS = {Trades.AGGREGATE: "aggTrade", Trades.RAW: "trade"}
 # The database behind REST may lag the stream; ids further behind are those of another sequence.
 _LARGEST_LAG = 10_000
 
@@ -34,8 +34,9 @@ class LiveTradeTask(LiveTask):
 
     def __init__(self, environment: WorkerEnvironment, now_ms: int) -> None:
         self._kind = environment.trades
-        stream = f"{environment.symbol.lower()}@{_STREAMS[self._kind]}"
-        super().__init__(environment, stream, FrameParser(environment.symbol))
+        event = _EVENTS[self._kind]
+        stream = f"{environment.symbol.lower()}@{event}"
+        super().__init__(environment, stream, FrameParser(environment.symbol, event=event))
         self.load_name = f"ws_trades {environment.symbol} {self._kind}"
         self._record = _record_pattern(environment.symbol)
 
