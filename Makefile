@@ -56,10 +56,13 @@ test: prepare ## all tests: unit, integration (real Kafka, real API server), e2e
 fuzz: setup ## look for inputs that break a decoder: SECONDS=60 for each, NAME=frame for one
 	$(BIN)/python -m tests.fuzz $(NAME)
 
-bench: prepare ## the figures of the README, measured here and printed as tables
+bench: prepare ## the figures of the README; make bench-operator measures one part, whole
 	$(BIN)/python tests/bench/bench_worker.py
-	$(BIN)/python tests/bench/bench_operator.py
+	$(BIN)/python tests/bench/bench_operator.py --short
 	$(BIN)/python tests/bench/bench_first_sight.py
+
+bench-%: prepare
+	$(BIN)/python tests/bench/bench_$*.py
 
 locks: setup ## renew the hashed requirement files
 	PATH="$(CURDIR)/$(BIN):$$PATH" locks/compile --upgrade

@@ -1,149 +1,318 @@
-"""How fast the operator reacts with 50 tasks running: create -> Job, and event -> status.
+"""How fast and how big the operator is: the table of its targets, measured here and printed.
 
-Real API server with controllers, real Kafka, the operator as a process with its default settings.
-There is no kubelet: events are sent by this program. Run: python tests/bench/bench_operator.py
+Real API server and Kafka, the operator as a process with its default settings; nodes, kubelets and
+workers are played (kwok, fleet.py). A naive operator that polls runs beside it for comparison.
+
+    python tests/bench/bench_operator.py [--short]      `make bench-operator` runs it whole
+
+To compare with another operator: give it a context manager as `naive_operator` is one, and a fleet.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
+import signal
+import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from kubernetes import client, config, watch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tests.integration.operator_process import World, cluster_with_crd, eventually, operator_world
+from fleet import Fleet, fleet
+from simulated_cluster import api_server_alone, whole_cluster
+from tests.integration.operator_process import OperatorProcess, World, operator_world
 
-from loadertask_devstack.kafka import running_kafka
-from loadertask_operator import names
+from loadertask_devstack.kafka import Kafka, running_kafka
+from loadertask_devstack.progress import Progress
 
-TARGET_P99_S = 1.0
+HERE = Path(__file__).resolve().parent
+EVENTS = 20
+BEAT_S = 5.0
+PATIENT = {"startupDeadlineSeconds": 86_400}
+DEFAULTS = {"STATUS_WRITE_SECONDS": "10", "RESYNC_SECONDS": "30", "GRACE_SECONDS": "60"}
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
-class Sightings:
-    """When an object was first seen to satisfy a condition, by a watch of its own."""
+@dataclass(frozen=True)
+class Size:
+    """How much of everything."""
 
-    def __init__(self, list_call: Callable[..., Any], *arguments: str) -> None:
-        self._list_call = list_call
-        self._arguments = arguments
-        self._seen_s: dict[tuple[str, str], float] = {}
-        threading.Thread(target=self._follow, daemon=True).start()
-
-    def _follow(self) -> None:
-        # The server ends before the watch does.
-        with suppress(Exception):
-            self._note_all()
-
-    def _note_all(self) -> None:
-        for event in watch.Watch().stream(self._list_call, *self._arguments):
-            now_s = time.monotonic()
-            body = event["object"]
-            is_task = isinstance(body, dict)
-            name = body["metadata"]["name"] if is_task else body.metadata.name
-            mark = body.get("status", {}).get("phase", "") if is_task else "exists"
-            self._seen_s.setdefault((name, mark), now_s)
-
-    def seen_s(self, name: str, mark: str = "exists", timeout_s: float = 30) -> float:
-        """The monotonic time of the sighting; waits for it."""
-        eventually(lambda: (name, mark) in self._seen_s, timeout_s)
-        return self._seen_s[name, mark]
+    burst: int
+    waves: tuple[int, ...]
+    running: int
+    samples: int
+    idle_s: float
 
 
-def main() -> None:
-    """Measure and print the table."""
+WHOLE = Size(1000, (100, 400, 1000, 2500), 500, 200, 60.0)
+SHORT = Size(200, (50, 150, 300), 50, 50, 35.0)
+
+
+@dataclass
+class Table:
+    """The rows, printed as they are measured."""
+
+    rows: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def row(self, what: str, measured: str, target: str = "") -> None:
+        self.rows.append((what, measured, target))
+        print(f"  {what}: {measured}" + (f" (target {target})" if target else ""), flush=True)
+
+    def show(self) -> None:
+        print("\n| what | measured | target |\n|---|---|---|")
+        for row in self.rows:
+            print("| " + " | ".join(row) + " |")
+
+
+def main() -> int:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--running", type=int, default=50, help="tasks that run all the time")
-    parser.add_argument("--samples", type=int, default=100, help="tasks that are measured")
+    parser.add_argument("--short", action="store_true", help="a tenth of it, for `make bench`")
+    parser.add_argument(
+        "--only", choices=["burst", "scale", "whole", "naive"], action="append", default=[]
+    )
     options = parser.parse_args()
+    size, table = (SHORT if options.short else WHOLE), Table()
+    parts = options.only or ["burst", "scale", "naive", *([] if options.short else ["whole"])]
     with tempfile.TemporaryDirectory(prefix="bench-operator-") as place:
         directory = Path(place)
-        settings = {"STATUS_WRITE_SECONDS": "10", "RESYNC_SECONDS": "30", "GRACE_SECONDS": "60"}
-        with (
-            running_kafka(directory / "kafka") as kafka,
-            cluster_with_crd(directory / "cluster") as kubeconfig,
-            operator_world(kubeconfig, kafka, directory, **settings) as world,
-        ):
-            measure(world, options.running, options.samples)
+        with running_kafka(directory / "kafka") as kafka:
+            if {"burst", "scale"} & set(parts):
+                alone(directory / "alone", kafka, size, table, has_scale="scale" in parts)
+            if "whole" in parts:
+                with_nodes(directory / "whole", kafka, size, table)
+            if "naive" in parts:
+                beside(directory / "naive", kafka, size, table)
+    table.show()
+    return 0
 
 
-def measure(world: World, running: int, samples: int) -> None:
-    """Keep ``running`` tasks busy while ``samples`` others are created and started."""
-    api_client = config.new_client_from_config(str(world.kubeconfig))
-    jobs = Sightings(client.BatchV1Api(api_client).list_namespaced_job, world.namespace)
-    tasks = Sightings(
-        client.CustomObjectsApi(api_client).list_namespaced_custom_object,
-        *(names.GROUP, names.VERSION, world.namespace, names.PLURAL),
+def alone(directory: Path, kafka: Kafka, size: Size, table: Table, *, has_scale: bool) -> None:
+    """API server and etcd, nothing else."""
+    print("API server and etcd alone", flush=True)
+    directory.mkdir()
+    with (
+        api_server_alone(directory) as kubeconfig,
+        operator_world(kubeconfig, kafka, directory, **DEFAULTS) as world,
+    ):
+        asyncio.run(_alone(world, size, table, has_scale=has_scale))
+
+
+async def _alone(world: World, size: Size, table: Table, *, has_scale: bool) -> None:
+    async with fleet(world.kubeconfig, world.namespace, world.producer, world.events_topic) as all_:
+        names = [f"burst-{number}" for number in range(size.burst)]
+        await measure_burst(all_, names, table, "API server alone", "≤ 1 s, ≥ 200/s")
+        await measure_reaction(all_, names, size.samples, table)
+        await finish(all_, names)
+        if has_scale:
+            await measure_waves(all_, world.operator, size, table)
+            await measure_rest(all_, world.operator, size, table)
+            await measure_restart(all_, world.operator, size, table)
+
+
+async def measure_burst(
+    all_: Fleet, names: list[str], table: Table, where: str, target: str
+) -> None:
+    """Create everything at once; from the request of each to its Job."""
+    begun_s = time.monotonic()
+    await all_.create(names, **PATIENT)
+    created_s = time.monotonic() - begun_s
+    await all_.until(lambda: all(all_.seen[name].job_s for name in names))
+    taken = [(all_.seen[name].job_s or 0) - all_.seen[name].asked_s for name in names]
+    rate = len(names) / (max(all_.seen[name].job_s or 0 for name in names) - begun_s)
+    table.row(
+        f"{len(names)} tasks at once, create → Job, {where}",
+        f"p50 {quantile(taken, 0.5):.2f} s, p99 {quantile(taken, 0.99):.2f} s, {rate:.0f} tasks/s "
+        f"(creating alone took {created_s:.1f} s)",
+        target,
     )
-    print(f"starting {running} tasks ...", flush=True)
-    busy = [f"busy-{number}" for number in range(running)]
-    for name in busy:
-        world.create(name)
-    for name in busy:
-        jobs.seen_s(f"{name}-1")
-        world.say(name, "started")
-        tasks.seen_s(name, "Running")
-    ended = threading.Event()
-    heart = threading.Thread(target=_beat, args=(world, busy, ended), daemon=True)
-    heart.start()
-    cpu_before_s = _cpu_s(world.operator.pid)
-    created_s, reacted_s = [], []
-    print(f"measuring {samples} tasks ...", flush=True)
-    for number in range(samples):
-        name = f"sample-{number}"
-        begun_s = time.monotonic()
-        world.create(name)
-        created_s.append(jobs.seen_s(f"{name}-1") - begun_s)
-        tasks.seen_s(name, "Starting")
+
+
+async def measure_reaction(all_: Fleet, names: list[str], samples: int, table: Table) -> None:
+    """Change the phase of some while all of them tell of progress."""
+    await all_.until(lambda: all("jobUID" in _attempt(all_, name) for name in names))
+    for name in names:
+        all_.say(name, "started")
+    await all_.until(lambda: all("Running" in all_.seen[name].phases_s for name in names))
+    beating = asyncio.create_task(_beat(all_, names[samples:]))
+    await asyncio.sleep(BEAT_S)
+    taken = []
+    for name in names[:samples]:
         sent_s = time.monotonic()
-        world.say(name, "started")
-        reacted_s.append(tasks.seen_s(name, "Running") - sent_s)
-        time.sleep(0.05)
-    cpu_s = _cpu_s(world.operator.pid) - cpu_before_s
-    ended.set()
-    heart.join(10)
-    print(f"\n{running} tasks running, {samples} measured, one after another")
-    print(f"{'':24}{'p50':>9}{'p99':>9}{'max':>9}{'target p99':>12}{'ratio':>8}")
-    for title, values in (("create -> Job", created_s), ("event -> status", reacted_s)):
-        p50, p99 = _quantile(values, 0.50), _quantile(values, 0.99)
-        print(
-            f"{title:24}{p50 * 1e3:6.0f} ms{p99 * 1e3:6.0f} ms{max(values) * 1e3:6.0f} ms"
-            f"{TARGET_P99_S * 1e3:9.0f} ms{p99 / TARGET_P99_S:8.2f}"
-        )
-    rss_mb = _resident_mb(world.operator.pid)
-    print(f"operator: {cpu_s / samples * 1e3:.0f} ms of CPU per measured task, {rss_mb:.0f} MB")
+        all_.say(name, "finished", 100_000)
+        await all_.until(lambda n=name: "Stopping" in all_.seen[n].phases_s)
+        taken.append(all_.seen[name].phases_s["Stopping"] - sent_s)
+        await asyncio.sleep(0.02)
+    beating.cancel()
+    table.row(
+        f"event → status (phase) at {len(names)} running tasks",
+        f"p50 {quantile(taken, 0.5) * 1e3:.0f} ms, p99 {quantile(taken, 0.99) * 1e3:.0f} ms",
+        "p99 ≤ 1 s",
+    )
 
 
-def _beat(world: World, busy: list[str], ended: threading.Event) -> None:
-    """Every busy task reports progress every five seconds."""
+async def _beat(all_: Fleet, names: list[str]) -> None:
+    """Every task tells of progress every five seconds."""
     written = 0
-    while not ended.is_set():
-        for name in busy:
+    while True:
+        for name in names:
             written += 1
-            world.say(name, "loading", written=written, done=written, total=10**6)
-            if ended.wait(5 / len(busy)):
-                return
+            all_.say(name, "loading", written)
+            await asyncio.sleep(BEAT_S / len(names))
 
 
-def _quantile(values: list[float], share: float) -> float:
+async def finish(all_: Fleet, names: list[str]) -> None:
+    for name in names:
+        all_.say(name, "finished", 100_000)
+        await all_.end_job(name)
+    await all_.until(lambda: all(all_.is_tidy(name) for name in names))
+
+
+async def measure_waves(all_: Fleet, operator: OperatorProcess, size: Size, table: Table) -> None:
+    """Whole lives, in waves: what one costs while the finished ones grow in number."""
+    for wave in size.waves:
+        finished = len(all_.seen)
+        names = [f"wave-{finished}-{number}" for number in range(wave)]
+        before_s, writes = cpu_s(operator.pid), await all_.writes()
+        begun_s = time.monotonic()
+        await all_.live(names, EVENTS)
+        took_s = time.monotonic() - begun_s
+        cost_ms = (cpu_s(operator.pid) - before_s) / wave * 1e3
+        made = {kind: count - writes[kind] for kind, count in (await all_.writes()).items()}
+        kinds = ", ".join(f"{n / wave:.1f} {kind}" for kind, n in made.items() if n)
+        table.row(
+            f"life of {wave} loads of {EVENTS} events beside {finished} finished",
+            f"{cost_ms:.1f} ms of CPU, {sum(made.values()) / wave:.1f} writes each ({kinds}); "
+            f"{wave / took_s:.0f} lives/s",
+            "≤ 15 ms, flat; ≤ 8 writes",
+        )
+
+
+async def measure_rest(all_: Fleet, operator: OperatorProcess, size: Size, table: Table) -> None:
+    """What it takes to do nothing."""
+    finished = len(all_.seen)
+    before_s = cpu_s(operator.pid)
+    await asyncio.sleep(size.idle_s)
+    share = (cpu_s(operator.pid) - before_s) / size.idle_s
+    table.row(f"idle CPU at {finished} finished tasks", f"{share:.2%} of a core", "≤ 2 %")
+    table.row(f"resident memory at {finished} tasks", f"{rss_mb(operator.pid):.0f} MB", "≤ 200 MB")
+
+
+async def measure_restart(all_: Fleet, operator: OperatorProcess, size: Size, table: Table) -> None:
+    """SIGKILL, events and tasks meanwhile, start: until all of that is in the statuses."""
+    finished = len(all_.seen)
+    names = [f"running-{number}" for number in range(size.running)]
+    await all_.start(names)
+    operator.kill()
+    for name in names:
+        all_.say(name, "loading", 77)
+    late = [f"late-{number}" for number in range(20)]
+    await all_.create(late, **PATIENT)
+    begun_s = time.monotonic()
+    await asyncio.to_thread(operator.start)
+    await all_.until(lambda: all(all_.seen[name].job_s for name in late))
+    await all_.until(lambda: all(all_.seen[n].status.get("recordsWritten") == 77 for n in names))
+    table.row(
+        f"restart with {finished} finished and {size.running} running tasks until all is folded",
+        f"{time.monotonic() - begun_s:.1f} s",
+        "≤ 20 s",
+    )
+
+
+def with_nodes(directory: Path, kafka: Kafka, size: Size, table: Table) -> None:
+    """The whole local cluster, its nodes simulated."""
+    print("the whole cluster: controllers, scheduler, simulated nodes", flush=True)
+    directory.mkdir()
+    with (
+        whole_cluster(directory, Progress(print)) as kubeconfig,
+        operator_world(kubeconfig, kafka, directory, **DEFAULTS) as world,
+    ):
+        asyncio.run(_with_nodes(world, size, table))
+
+
+async def _with_nodes(world: World, size: Size, table: Table) -> None:
+    async with fleet(world.kubeconfig, world.namespace, world.producer, world.events_topic) as all_:
+        names = [f"burst-{number}" for number in range(size.burst)]
+        await measure_burst(all_, names, table, "whole cluster", "≤ 2 s")
+
+
+def beside(directory: Path, kafka: Kafka, size: Size, table: Table) -> None:
+    """The naive operator, in the same run."""
+    print("the naive operator", flush=True)
+    directory.mkdir()
+    with (
+        api_server_alone(directory) as kubeconfig,
+        operator_world(kubeconfig, kafka, directory, start=False) as world,
+        naive_operator(world, directory) as pid,
+    ):
+        asyncio.run(_beside(world, pid, size, table))
+
+
+async def _beside(world: World, pid: int, size: Size, table: Table) -> None:
+    async with fleet(world.kubeconfig, world.namespace, world.producer, world.events_topic) as all_:
+        names = [f"burst-{number}" for number in range(size.burst)]
+        before_s, writes = cpu_s(pid), await all_.writes()
+        await measure_burst(all_, names, table, "naive operator, API server alone", "")
+        for name in names:
+            await all_.end_job(name)
+        await all_.until(
+            lambda: all(all_.seen[n].status.get("phase") == "Succeeded" for n in names)
+        )
+        cost_ms = (cpu_s(pid) - before_s) / len(names) * 1e3
+        made = sum((await all_.writes()).values()) - sum(writes.values())
+        table.row(
+            "naive operator: life of a load, no events",
+            f"{cost_ms:.1f} ms of CPU, {made / len(names):.1f} writes each",
+        )
+        before_s = cpu_s(pid)
+        await asyncio.sleep(size.idle_s)
+        share = (cpu_s(pid) - before_s) / size.idle_s
+        table.row(
+            f"naive operator: idle at {len(names)} finished tasks",
+            f"{share:.0%} of a core, {rss_mb(pid):.0f} MB",
+        )
+
+
+@contextmanager
+def naive_operator(world: World, directory: Path) -> Iterator[int]:
+    """The process id of the naive operator, watching the namespace of ``world``."""
+    command = [sys.executable, "-m", "kopf", "run", "--standalone", "--namespace", world.namespace]
+    with (directory / "naive.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, str(HERE / "naive_operator.py")],
+            env={**os.environ, "KUBECONFIG": str(world.kubeconfig)},
+            stderr=log,
+            stdout=log,
+        )
+        try:
+            yield process.pid
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait(10)
+
+
+def _attempt(all_: Fleet, name: str) -> dict[str, object]:
+    found: dict[str, object] = all_.seen[name].status.get("currentAttempt", {})
+    return found
+
+
+def quantile(values: list[float], share: float) -> float:
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
 
-def _resident_mb(pid: int) -> float:
+def rss_mb(pid: int) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
@@ -151,4 +320,4 @@ def _resident_mb(pid: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

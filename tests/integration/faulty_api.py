@@ -117,7 +117,7 @@ def faulty_api(kubeconfig: Path, directory: Path) -> Iterator[FaultyApi]:
 async def _serve(
     api: FaultyApi, kubeconfig: Path, port: int, ready: threading.Event, ending: asyncio.Event
 ) -> None:
-    url, context = _access(kubeconfig)
+    url, context = access(kubeconfig)
     connector = aiohttp.TCPConnector(ssl=context, limit=0)
     timeout = aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(
@@ -195,7 +195,7 @@ def _headers(request: web.BaseRequest) -> dict[str, str]:
     return kept | {"Accept-Encoding": "identity"}
 
 
-def _access(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
+def access(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
     """The server, and the certificates that are in the kubeconfig."""
     body = yaml.safe_load(kubeconfig.read_text())
     cluster, user = body["clusters"][0]["cluster"], body["users"][0]["user"]

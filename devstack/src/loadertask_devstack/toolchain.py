@@ -103,6 +103,8 @@ RUNC = Build(
     needs_cgo=True,
 )
 ALL = (CONTROL_PLANE, CLIENTS, NODE, CONTAINERD, RUNC)
+KWOK = Build("kwok", "kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}, "about 3 minutes")
+"""Plays nodes whose pods run nothing. Only `make bench-operator` needs and builds it."""
 
 
 def ensure_programs(
