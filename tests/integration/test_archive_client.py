@@ -90,6 +90,20 @@ async def test_without_a_temporary_folder_a_large_file_stays_in_memory_up_to_a_b
         await archive.fetch("large", small_only=False)
 
 
+@pytest.mark.parametrize("name", ["large", "chunked"])
+async def test_a_full_disk_costs_the_file_and_not_the_archive(
+    files: Files, archive: Archive, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: Path("/dev/full").open("r+b"))
+    files.put(name, LARGE)
+    files.put("small", b"small")
+    with pytest.raises(ArchiveFileError, match="there is no room for it"):
+        await archive.fetch(name, small_only=False)
+    assert files.asked.count(f"{name}.zip") == 2
+    fetched = await archive.fetch("small", small_only=False)
+    assert isinstance(fetched, io.BytesIO)
+
+
 async def test_an_archive_that_is_down_is_not_asked_again(files: Files, archive: Archive) -> None:
     files.put("a", b"a")
     files.down.add("a.zip")

@@ -14,7 +14,7 @@ import random
 import re
 import tempfile
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import IO, TYPE_CHECKING
@@ -27,7 +27,7 @@ from loadertask_worker.errors import ConfigurationError
 from loadertask_worker.patience import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 log = logging.getLogger(__name__)
 
@@ -96,10 +96,9 @@ class Archive:
                 return body
             raise ArchiveFileError(f"{body.size_bytes} bytes are too many")
         if body.sha256 != wanted:
-            body.file.close()
+            body.close()
             raise ArchiveFileError(f"its sha256 is {body.sha256}, and should be {wanted}")
-        body.file.seek(0)
-        return body.file
+        return body.rewound()
 
     async def _checksum(self, path: str) -> str:
         body = await self._get(path, _MOST_CHECKSUM_BYTES)
@@ -148,7 +147,7 @@ class _Body:
     """A body as it arrives: hashed on the way, in memory, or on disk once it is large."""
 
     def __init__(self) -> None:
-        self.file: IO[bytes] = io.BytesIO()
+        self._file: IO[bytes] = io.BytesIO()
         self._hash = hashlib.sha256()
         self._size = 0
         self._is_in_memory = True
@@ -162,19 +161,25 @@ class _Body:
         return self._hash.hexdigest()
 
     def text(self) -> str:
-        self.file.seek(0)
-        return self.file.read().decode("utf-8", "replace")
+        return self.rewound().read().decode("utf-8", "replace")
+
+    def rewound(self) -> IO[bytes]:
+        with self._needing_room():  # for what is still in its buffer
+            self._file.seek(0)
+        return self._file
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._file.close()
 
     def write(self, chunk: bytes) -> None:
         self._hash.update(chunk)
         self._size += len(chunk)
         metrics.ARCHIVE_BYTES.inc(len(chunk))
-        if self._is_in_memory and self._size > SMALL_BYTES:
-            self._move_to_disk()
-        try:
-            self.file.write(chunk)
-        except OSError as error:
-            raise ArchiveFileError(f"there is no room for it: {error}") from error
+        with self._needing_room():
+            if self._is_in_memory and self._size > SMALL_BYTES:
+                self._move_to_disk()
+            self._file.write(chunk)
 
     def _move_to_disk(self) -> None:
         try:
@@ -184,9 +189,18 @@ class _Body:
                 what = f"it is large, and there is no temporary folder: {error}"
                 raise ArchiveFileError(what) from error
             return
-        assert isinstance(self.file, io.BytesIO)  # noqa: S101
-        on_disk.write(self.file.getbuffer())
-        self.file, self._is_in_memory = on_disk, False
+        assert isinstance(self._file, io.BytesIO)  # noqa: S101
+        in_memory, self._file, self._is_in_memory = self._file, on_disk, False
+        on_disk.write(in_memory.getbuffer())
+
+    @contextmanager
+    def _needing_room(self) -> Iterator[None]:
+        """Tell a full disk from an archive that gives no answer."""
+        try:
+            yield
+        except OSError as error:
+            self.close()
+            raise ArchiveFileError(f"there is no room for it: {error}") from error
 
 
 async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> _Body | Large:
@@ -194,7 +208,7 @@ async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> _Body | La
     async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
         body.write(chunk)
         if body.size > most_bytes:
-            body.file.close()
+            body.close()
             return Large(body.size)
     return body
 
