@@ -94,7 +94,7 @@ async def test_without_a_temporary_folder_a_large_file_stays_in_memory_up_to_a_b
 async def test_a_full_disk_costs_the_file_and_not_the_archive(
     files: Files, archive: Archive, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: Path("/dev/full").open("r+b"))
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: Path("/dev/full").open("r+b"))  # noqa: SIM115
     files.put(name, LARGE)
     files.put("small", b"small")
     with pytest.raises(ArchiveFileError, match="there is no room for it"):

@@ -48,7 +48,7 @@ def page(first: int, end: int, headers: Headers | None = None) -> Page:
 
 
 def place_of(value: bytes, headers: Headers) -> Place | None:
-    return Place(int(value) + 1, int(value)) if value.isdigit() else None
+    return Place(int(value), int(value) + 1, int(value)) if value.isdigit() else None
 
 
 class Committed(list[tuple[int, int]]):

@@ -63,11 +63,13 @@ def test_what_others_left_there_is_no_note(text: str) -> None:
     [
         (None, None, None),
         (HERE, None, HERE),
-        (None, Place(8, 7), Cursor(8, 7, 1)),
-        (Cursor(8, 7, 1), Place(9, 9), Cursor(9, 9, 2)),
-        (Cursor(8, 7, 1), Place(9, 3), Cursor(9, 7, 2)),
-        (Cursor(8, 7, 1), Place(8, 7), Cursor(8, 7, 1)),
-        (Cursor(8, 7, 1), Place(3, 2), Cursor(8, 7, 1)),
+        (None, Place(7, 8, 7), Cursor(8, 7, 1)),
+        (Cursor(8, 7, 1), Place(8, 9, 9), Cursor(9, 9, 2)),
+        (Cursor(8, 7, 1), Place(8, 9, 3), Cursor(9, 7, 2)),
+        (Cursor(8, 7, 1), Place(7, 8, 7), Cursor(8, 7, 1)),  # a repetition
+        (Cursor(8, 7, 1), Place(2, 3, 2), Cursor(8, 7, 1)),
+        (Cursor(8, 7, 1), Place(8, 8, 8), Cursor(8, 7, 2)),  # a candle that grows
+        (Cursor(8, 7, 1), Place(12, 8, 9), Cursor(8, 7, 2)),  # behind what is owed
     ],
 )
 def test_a_record_of_the_topic_moves_the_cursor_forward_only(

@@ -100,11 +100,15 @@ def candle(open_ms: int, symbol: str = "BTCUSDT") -> bytes:
 @pytest.mark.parametrize(
     ("value", "headers", "place"),
     [
-        (candle(MINUTE), CLOSED, Place(2 * MINUTE, MINUTE)),
-        (candle(MINUTE), (*CLOSED, *SOURCE_REST), Place(2 * MINUTE, MINUTE)),
-        (candle(MINUTE), OPEN, Place(MINUTE, MINUTE)),
-        (candle(5 * MINUTE), (*CLOSED, ("resume", b"60000")), Place(MINUTE, 5 * MINUTE)),
-        (candle(MINUTE + 14_789), CLOSED, Place(2 * MINUTE, MINUTE + 14_789)),
+        (candle(MINUTE), CLOSED, Place(MINUTE, 2 * MINUTE, MINUTE)),
+        (candle(MINUTE), (*CLOSED, *SOURCE_REST), Place(MINUTE, 2 * MINUTE, MINUTE)),
+        (candle(MINUTE), OPEN, Place(MINUTE, MINUTE, MINUTE)),
+        (
+            candle(5 * MINUTE),
+            (*CLOSED, ("resume", b"60000")),
+            Place(5 * MINUTE, MINUTE, 5 * MINUTE),
+        ),
+        (candle(MINUTE + 14_789), CLOSED, Place(MINUTE + 14_789, 2 * MINUTE, MINUTE + 14_789)),
         (candle(MINUTE, "ETHUSDT"), CLOSED, None),
         (candle(MINUTE), (), None),  # of a historical load into the same topic
         (b"{}", CLOSED, None),
@@ -123,9 +127,9 @@ def trade(trade_id: int, symbol: str = "BTCUSDT") -> bytes:
 @pytest.mark.parametrize(
     ("value", "headers", "place"),
     [
-        (trade(7), (), Place(8, 99)),
-        (trade(7), (("resume", b"5"),), Place(5, 99)),
-        (trade(7), (("resume", b"no number"),), Place(8, 99)),
+        (trade(7), (), Place(7, 8, 99)),
+        (trade(7), (("resume", b"5"),), Place(7, 5, 99)),
+        (trade(7), (("resume", b"no number"),), Place(7, 8, 99)),
         (trade(7, "ETHUSDT"), (), None),
         (trade(7)[1:], (), None),
     ],
@@ -143,10 +147,10 @@ GAP = b'{"symbol":"BTCUSDT","expected_update_id":9,"got_update_id":12,"got_event
 @pytest.mark.parametrize(
     ("value", "headers", "place"),
     [
-        (DIFF, (), Place(9, 99)),
+        (DIFF, (), Place(5, 9, 99)),
         (DIFF.replace(b"BTC", b"ETH"), (), None),
-        (b'{"lastUpdateId":8,"bids":[],"asks":[]}', KIND_SNAPSHOT, Place(9, 0)),
-        (GAP, KIND_GAP, Place(12, 99)),
+        (b'{"lastUpdateId":8,"bids":[],"asks":[]}', KIND_SNAPSHOT, Place(9, 9, 0)),
+        (GAP, KIND_GAP, Place(9, 12, 99)),
         (GAP.replace(b"BTC", b"ETH"), KIND_GAP, None),
         (GAP, (), None),
         (b"[]", (), None),

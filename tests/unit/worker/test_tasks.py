@@ -61,8 +61,8 @@ def candle(open_ms: int, symbol: str = "BTCUSDT") -> bytes:
 @pytest.mark.parametrize(
     ("value", "place"),
     [
-        (candle(1704067200000), Place(1704067200001, 1704067200000)),
-        (candle(1704153599999), Place(1704153600000, 1704153599999)),
+        (candle(1704067200000), Place(1704067200000, 1704067200001, 1704067200000)),
+        (candle(1704153599999), Place(1704153599999, 1704153600000, 1704153599999)),
         (candle(1704067199999), None),
         (candle(1704153600000), None),
         (candle(1704067200000, "ETHUSDT"), None),
@@ -97,7 +97,9 @@ def test_a_shard_announces_its_part_and_places_nothing_else() -> None:
     assert second.announce(None).plan == (
         "Loading 720 candles of BTCUSDT 1m in [2024-01-01T12:00:00Z, 2024-01-02T00:00:00Z)"
     )
-    assert second.place_of(candle(1704110400000), ()) == Place(1704110400001, 1704110400000)
+    assert second.place_of(candle(1704110400000), ()) == Place(
+        1704110400000, 1704110400001, 1704110400000
+    )
     assert second.place_of(candle(1704067200000), ()) is None
 
 
@@ -127,7 +129,7 @@ def trade(trade_id: int, time_ms: int, symbol: str = "BTCUSDT") -> bytes:
 @pytest.mark.parametrize(
     ("value", "place"),
     [
-        (trade(7, 1704067200000), Place(8, 1704067200000)),
+        (trade(7, 1704067200000), Place(7, 8, 1704067200000)),
         (trade(7, 1704153600000), None),
         (trade(7, 1704067199999), None),
         (trade(7, 1704067200000, "ETHUSDT"), None),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 _VERSION = 1
 _MAX_NAME_BYTES = 256
@@ -29,9 +29,11 @@ class Cursor:
 class Place:
     """Where a record that was found in the topic stands.
 
-    ``next_position`` is the position to go on at after it, ``time_ms`` its data time (epoch ms).
+    ``position`` is its own, ``next_position`` the one to go on at after it: at the same candle
+    while it grows, at the first record owed while there is one. ``time_ms`` is its data time.
     """
 
+    position: int
     next_position: int
     time_ms: int
 
@@ -80,10 +82,15 @@ def parse_note(text: str) -> Note | None:
 
 def advanced(cursor: Cursor | None, place: Place | None) -> Cursor | None:
     """The cursor after the next record of the topic; what it has passed already does not count."""
-    if place is None or (cursor and place.next_position <= cursor.position):
+    if place is None:
         return cursor
-    through_ms = max(cursor.through_ms, place.time_ms) if cursor else place.time_ms
-    return Cursor(place.next_position, through_ms, cursor.records + 1 if cursor else 1)
+    if cursor is None:
+        return Cursor(place.next_position, place.time_ms, 1)
+    if place.next_position > cursor.position:
+        through_ms = max(cursor.through_ms, place.time_ms)
+        return Cursor(place.next_position, through_ms, cursor.records + 1)
+    is_new = place.position >= cursor.position
+    return replace(cursor, records=cursor.records + 1) if is_new else cursor
 
 
 def _integer(value: object) -> int:

@@ -74,7 +74,7 @@ class CandleTask:
         open_ms = int(match[1])
         if not self._slice.start_ms <= open_ms < self._slice.end_ms:
             return None
-        return Place(open_ms + 1, open_ms)
+        return Place(open_ms, open_ms + 1, open_ms)
 
     async def load(
         self,

@@ -68,7 +68,7 @@ class TradeTask:
         trade_id, time_ms = int(match[1]), int(match[2])
         if not self._slice.start_ms <= time_ms < self._slice.end_ms:
             return None
-        return Place(trade_id + 1, time_ms)
+        return Place(trade_id, trade_id + 1, time_ms)
 
     async def load(
         self,

@@ -58,10 +58,10 @@ class LiveCandleTask(LiveTask):
         is_live = CLOSED[0] in headers or OPEN[0] in headers
         if match is None or not is_live:
             return None
-        open_ms = position = int(match[1])
+        open_ms = next_ms = int(match[1])
         if CLOSED[0] in headers:
-            position = next_open(self._interval, open_at_or_before(self._interval, open_ms))
-        return Place(resume_of(headers) or position, open_ms)
+            next_ms = next_open(self._interval, open_at_or_before(self._interval, open_ms))
+        return Place(open_ms, resume_of(headers) or next_ms, open_ms)
 
     def source(self, venue: BinanceRest, cursor: Cursor | None, reporter: Reporter) -> LiveSource:
         """The sequence of candles and the REST interface that fills its holes."""

@@ -43,14 +43,16 @@ class OrderBookTask(LiveTask):
         try:
             found = json.loads(value)
             if KIND_SNAPSHOT[0] in headers:
-                return Place(int(found["lastUpdateId"]) + 1, 0)
+                next_id = int(found["lastUpdateId"]) + 1
+                return Place(next_id, next_id, 0)
             if KIND_GAP[0] in headers:
                 if found["symbol"] != self._symbol:
                     return None
-                return Place(int(found["got_update_id"]), int(found["got_event_time"]))
+                expected_id, got_id = found["expected_update_id"], found["got_update_id"]
+                return Place(int(expected_id), int(got_id), int(found["got_event_time"]))
             if found["e"] != "depthUpdate" or found["s"] != self._symbol:
                 return None
-            return Place(int(found["u"]) + 1, int(found["E"]))
+            return Place(int(found["U"]), int(found["u"]) + 1, int(found["E"]))
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
 

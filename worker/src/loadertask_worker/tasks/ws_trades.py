@@ -51,7 +51,8 @@ class LiveTradeTask(LiveTask):
         """See ``tasks.Task``."""
         if (match := self._record.fullmatch(value)) is None:
             return None
-        return Place(resume_of(headers) or int(match[1]) + 1, int(match[2]))
+        trade_id, time_ms = int(match[1]), int(match[2])
+        return Place(trade_id, resume_of(headers) or trade_id + 1, time_ms)
 
     def source(self, venue: BinanceRest, cursor: Cursor | None, reporter: Reporter) -> LiveSource:
         """The sequence of trades and the REST interface that fills its holes."""
