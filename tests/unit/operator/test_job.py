@@ -78,11 +78,11 @@ def test_credentials_and_ca_come_by_reference_from_the_configured_secrets():
     }
     assert variables["CA_PATH"]["value"] == variables["KAFKA_CA_PATH"]["value"] == "/certs/ca.crt"
     pod = pod_of(SECURE)["spec"]
-    assert pod["volumes"][0]["secret"] == {
+    assert pod["volumes"][1]["secret"] == {
         "secretName": "ca",
         "items": [{"key": "pem", "path": "ca.crt"}],
     }
-    assert pod["containers"][0]["volumeMounts"][0]["mountPath"] == "/certs"
+    assert pod["containers"][0]["volumeMounts"][1]["mountPath"] == "/certs"
 
 
 def test_the_secrets_of_the_task_go_before_those_of_the_configuration():
@@ -96,7 +96,7 @@ def test_the_secrets_of_the_task_go_before_those_of_the_configuration():
     assert reference == {"name": "mine", "key": "pw"}
     assert variables["KAFKA_USER_PRODUCER"]["valueFrom"]["secretKeyRef"]["key"] == "user"
     assert variables["BINANCE_API_KEY"]["valueFrom"]["secretKeyRef"]["key"] == "api-key"
-    volume = pod_of(SECURE, kafka=kafka)["spec"]["volumes"][0]["secret"]
+    volume = pod_of(SECURE, kafka=kafka)["spec"]["volumes"][1]["secret"]
     assert (volume["secretName"], volume["items"][0]["key"]) == ("my-ca", "pem")
 
 
@@ -145,6 +145,14 @@ def test_the_pod_runs_without_rights():
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
+
+
+def test_a_worker_has_a_place_for_the_large_files_of_the_archive():
+    pod = pod_of()["spec"]
+    (volume,) = pod["volumes"]
+    (mount,) = pod["containers"][0]["volumeMounts"]
+    assert volume["emptyDir"] == {"sizeLimit": "2Gi"}
+    assert mount == {"name": volume["name"], "mountPath": "/tmp"}
 
 
 def test_a_pod_template_adds_and_the_contract_wins():

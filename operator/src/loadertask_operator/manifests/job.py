@@ -5,6 +5,7 @@ Order of layers: our defaults, the task's ``podTemplate`` (it adds), then what t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from loadertask_contract.environment import render_environment
@@ -17,6 +18,9 @@ from loadertask_operator.schema import KafkaCredentialsRef, LoaderTask, Spec, Wo
 from loadertask_operator.status import CurrentAttempt
 
 _NON_ROOT_UID = 65532
+_TEMPORARY_DIRECTORY = "/tmp"  # noqa: S108
+# One file at a time, and the largest day of trades is a few hundred megabytes.
+_TEMPORARY_SIZE = "2Gi"
 _BEYOND_A_SHARD = (Recovery.GIVE_UP, Recovery.RETRY_AFTER_BAN)
 # Named in the Job's own condition, the disruption is known even when its pod is gone.
 _DISRUPTED = {"type": names.DISRUPTION, "status": "True"}
@@ -117,7 +121,25 @@ def _pod_template(
             **_service_account(spec.worker),
         },
     }
-    return merged(merged(_defaults(spec), spec.worker.pod_template or {}), contract)
+    asked = spec.worker.pod_template or {}
+    return merged(merged(merged(_defaults(spec), asked), _temporary_files(asked)), contract)
+
+
+def _temporary_files(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A place for large files of the archive, unless the task mounts one itself."""
+    containers = asked.get("spec", {}).get("containers", [])
+    mounts = [mount for each in containers for mount in each.get("volumeMounts", [])]
+    if any(mount.get("mountPath") == _TEMPORARY_DIRECTORY for mount in mounts):
+        return {}
+    name = "loader-temporary-files"
+    mount = {"name": name, "mountPath": _TEMPORARY_DIRECTORY}
+    volume = {"name": name, "emptyDir": {"sizeLimit": _TEMPORARY_SIZE}}
+    return {
+        "spec": {
+            "containers": [{"name": names.CONTAINER, "volumeMounts": [mount]}],
+            "volumes": [volume],
+        }
+    }
 
 
 def _defaults(spec: Spec) -> dict[str, Any]:
