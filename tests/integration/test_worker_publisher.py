@@ -113,6 +113,21 @@ async def test_what_lies_in_the_topic_behind_the_cursor_is_counted_exactly(
         assert cursor == Cursor(5_000, 4_999, 5_000)
 
 
+@MODES
+async def test_a_load_that_adopts_nothing_begins_behind_what_others_have_published(
+    kafka_access: KafkaAccess, topic: str, mode: Delivery
+) -> None:
+    other = replace(terms(topic, mode), cursor_name=f"{topic}-other")
+    async with publishing(kafka_access, other, Committed()) as (publisher, _):
+        await publish_and_flush(publisher, page(0, 100))
+    agreed = replace(terms(topic, mode), adopts=False)
+    async with publishing(kafka_access, agreed, Committed()) as (publisher, cursor):
+        assert cursor is None
+        await publish_and_flush(publisher, page(50, 60))
+    async with publishing(kafka_access, agreed, Committed()) as (_, cursor):
+        assert cursor == Cursor(60, 60, 10)
+
+
 async def test_a_search_reads_past_transactions_that_were_aborted(
     kafka: Kafka, kafka_access: KafkaAccess, topic: str
 ) -> None:

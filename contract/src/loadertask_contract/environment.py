@@ -212,7 +212,7 @@ class WorkerEnvironment(BaseModel):
         alias="LOADER_TASK_SINCE",
         description="When the task was created. Without a cursor, records of the same load are"
         " looked for in the topic; those published before this are another task's. Unset, all"
-        " count. The operator sets it.",
+        " of them count for a history, none for a stream. The operator sets it.",
         examples=["2026-01-01T00:00:00Z"],
     )
     patience_s: float = Field(

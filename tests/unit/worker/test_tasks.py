@@ -78,6 +78,14 @@ def test_a_candle_of_the_topic_is_placed_if_it_is_of_this_load(
     assert task_for(environment(), epoch_ms(NOW)).place_of(value, ()) == place
 
 
+@pytest.mark.parametrize("kind", ["api_candles_1m", "api_trades"])
+def test_records_of_a_stream_are_not_of_a_history(kind: str) -> None:
+    task = task_for(environment(TYPE=kind), epoch_ms(NOW))
+    value = candle(1704067200000) if "candles" in kind else trade(7, 1704067200000)
+    assert task.place_of(value, ())
+    assert task.place_of(value, (("source", b"rest"),)) is None
+
+
 def test_a_load_has_the_same_name_in_every_attempt_and_another_than_other_loads() -> None:
     def name(**changes: str) -> str:
         return task_for(environment(**changes), epoch_ms(NOW)).load_name

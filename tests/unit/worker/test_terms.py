@@ -54,6 +54,11 @@ def test_the_creation_of_the_task_bounds_the_search_unless_timestamps_are_the_ve
     assert terms(**since, LOADER_RECORD_TIME="venue").since_ms is None
 
 
+def test_a_live_load_takes_no_records_for_its_own_that_a_history_may_have_left() -> None:
+    assert terms().adopts
+    assert not terms(TYPE="ws_trades").adopts
+
+
 def test_a_live_load_sends_small_batches_soon() -> None:
     assert terms().pace is HISTORY
     assert terms(TYPE="ws_trades").pace is LIVE

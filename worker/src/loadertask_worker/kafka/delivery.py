@@ -158,6 +158,8 @@ class _Rung:
             # What is older was published by another load into the same topic.
             found = await self._group.offset_at(own, self._terms.since_ms)
             first = end if found < 0 else found
+        elif not self._terms.adopts:
+            first = end
         return Beginning(self._nothing_known(first, end), end)
 
     def _nothing_known(self, offset: int, end: int) -> Kept:

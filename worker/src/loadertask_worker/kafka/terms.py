@@ -42,7 +42,8 @@ class Terms:
 
     ``wanted`` are the modes to be tried, the best first. ``oldest_ms`` is the data time of the
     oldest record (epoch ms; None: now), ``since_ms`` the time before which no attempt at this load
-    can have published anything, where it is known.
+    can have published anything, where it is known. Where it is not, and no cursor is kept, records
+    in the topic that could be the load's own are taken for them if it ``adopts``.
     """
 
     topic: str
@@ -54,6 +55,7 @@ class Terms:
     has_venue_time: bool = False
     oldest_ms: int | None = None
     since_ms: int | None = None
+    adopts: bool = True
     demanded: Delivery | None = None
 
     @property
@@ -83,6 +85,9 @@ def terms_of(environment: WorkerEnvironment) -> Terms:
         oldest_ms=time_range.start_ms if time_range and not is_live else None,
         # The timestamps of records tell when they were published only if they are of that time.
         since_ms=epoch_ms(since) if since and not has_venue_time else None,
+        # Trades of a history, of whichever kind, look the same; and a stream that has no cursor
+        # has published nothing, or nothing for a week.
+        adopts=not is_live,
         demanded=environment.delivery,
     )
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import re
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from loadertask_contract.records import CANDLE_FIELDS, candle_template
 from loadertask_contract.time_range import from_epoch_ms
 from loadertask_worker.binance.archive import Archive, binance_archive
 from loadertask_worker.binance.rest import BinanceRest, binance_rest
@@ -19,13 +17,13 @@ from loadertask_worker.ordered import until_stop
 from loadertask_worker.shards import Slice, shard_slice
 from loadertask_worker.tasks.candle_source import CandleSource
 from loadertask_worker.tasks.history import History, publish_all
+from loadertask_worker.tasks.own_records import candle_pattern
 from loadertask_worker.windows import CandlePlan
 
 if TYPE_CHECKING:
     import asyncio
 
     from loadertask_contract.environment import WorkerEnvironment
-    from loadertask_contract.intervals import Interval
     from loadertask_contract.messages import Headers
     from loadertask_worker.kafka.records import RecordPublisher
     from loadertask_worker.tasks import Reporter
@@ -47,7 +45,7 @@ class CandleTask:
         self._slice = shard_slice(Slice(asked.start_ms, asked.end_ms), index, count, self._interval)
         # Announced only: which candles are closed is said by the venue's clock.
         self._announced = self._plan(now_ms)
-        self._record = _record_pattern(environment.symbol, environment.interval)
+        self._record = candle_pattern(environment.symbol, environment.interval)
         self.load_name = (
             f"api_candles {self._symbol} {self._interval} from={self._slice.start_ms}"
             f" shard={index}/{count}"
@@ -69,7 +67,7 @@ class CandleTask:
     def place_of(self, value: bytes, headers: Headers) -> Place | None:
         """Where a record in our own spelling stands; see ``tasks.Task``."""
         match = self._record.fullmatch(value)
-        if match is None:
+        if match is None or headers:  # only live records have any
             return None
         open_ms = int(match[1])
         if not self._slice.start_ms <= open_ms < self._slice.end_ms:
@@ -135,9 +133,3 @@ class CandleTask:
             return ()
         cut, end = f"{from_epoch_ms(plan.end_ms):%FT%TZ}", from_epoch_ms(end_ms)
         return (f"END {end.isoformat()} is cut to the last closed candle: {cut}",)
-
-
-def _record_pattern(symbol: str, interval: Interval) -> re.Pattern[bytes]:
-    """A whole record as ``candle_template`` spells it; its group is the open time."""
-    text = re.escape(candle_template(symbol, interval) % (("@",) * len(CANDLE_FIELDS)))
-    return re.compile(text.replace("@", "([0-9]{1,15})", 1).replace("@", "[0-9.]+").encode())

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from loadertask_contract.records import TRADE_FIELDS, trade_template
 from loadertask_contract.time_range import from_epoch_ms
 from loadertask_worker.binance.archive import Archive, binance_archive
 from loadertask_worker.binance.rest import binance_rest
@@ -17,6 +15,7 @@ from loadertask_worker.lifecycle import LoadStarted
 from loadertask_worker.ordered import until_stop
 from loadertask_worker.shards import Slice, shard_slice
 from loadertask_worker.tasks.history import History, publish_all
+from loadertask_worker.tasks.own_records import trade_pattern
 from loadertask_worker.tasks.trade_source import TradeSource
 from loadertask_worker.windows import SETTLE_MS
 
@@ -40,7 +39,7 @@ class TradeTask:
         asked = environment.time_range
         index, count = environment.shard_index, environment.shard_count
         self._slice = shard_slice(Slice(asked.start_ms, asked.end_ms), index, count)
-        self._record = _record_pattern(environment.symbol)
+        self._record = trade_pattern(environment.symbol)
         self.load_name = (
             f"api_trades {self._symbol} {self._kind} from={self._slice.start_ms}"
             f" shard={index}/{count}"
@@ -63,7 +62,7 @@ class TradeTask:
     def place_of(self, value: bytes, headers: Headers) -> Place | None:
         """Where a record in our own spelling stands; see ``tasks.Task``."""
         match = self._record.fullmatch(value)
-        if match is None:
+        if match is None or headers:  # only live records have any
             return None
         trade_id, time_ms = int(match[1]), int(match[2])
         if not self._slice.start_ms <= time_ms < self._slice.end_ms:
@@ -111,14 +110,3 @@ class TradeTask:
             history = History(source, archive, stop, reporter)
             await publish_all(history.pages(segments if archive else (), end_ms), publisher)
             return history.is_done
-
-
-def _record_pattern(symbol: str) -> re.Pattern[bytes]:
-    """A whole record as ``trade_template`` spells it; its groups are the id and the time."""
-    cells = dict.fromkeys(TRADE_FIELDS, "[0-9.]+")
-    cells |= {"trade_id": "([0-9]{1,18})", "timestamp": "([0-9]{1,15})"}
-    cells["is_buyer_maker"] = "(?:true|false)"
-    text = re.escape(trade_template(symbol).replace("%s", "@").replace("%%", "%"))
-    for field in TRADE_FIELDS:
-        text = text.replace("@", cells[field], 1)
-    return re.compile(text.encode())

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from loadertask_contract.intervals import next_open, open_at_or_before
-from loadertask_contract.records import CANDLE_FIELDS, candle_template
 from loadertask_contract.time_range import from_epoch_ms
 from loadertask_worker.binance.candle_pages import CandlePages
 from loadertask_worker.binance.frames import FrameParser
@@ -16,6 +15,7 @@ from loadertask_worker.lifecycle import LoadStarted
 from loadertask_worker.live.candles import ABSENT_MS, SETTLE_MS, CandleSequence
 from loadertask_worker.live.updates import CLOSED, OPEN, HoldBounds, Span, resume_of
 from loadertask_worker.tasks.live_task import LiveTask
+from loadertask_worker.tasks.own_records import candle_pattern
 from loadertask_worker.windows import CandlePlan, Window, page_windows, rest_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class LiveCandleTask(LiveTask):
         super().__init__(environment, stream, parser)
         closed = " closed" if environment.closed_only else ""
         self.load_name = f"ws_candles {environment.symbol} {self._interval}{closed}"
-        self._record = _record_pattern(environment.symbol, self._interval)
+        self._record = candle_pattern(environment.symbol, self._interval)
 
     def announce(self, cursor: Cursor | None) -> LoadStarted:
         """See ``tasks.Task``."""
@@ -133,9 +133,3 @@ class LiveCandles:
 
     def _now_ms(self) -> int:
         return int(self._venue.venue_time_s() * 1000)
-
-
-def _record_pattern(symbol: str, interval: Interval) -> re.Pattern[bytes]:
-    """A whole record as ``candle_template`` spells it; its group is the open time."""
-    text = re.escape(candle_template(symbol, interval) % (("@",) * len(CANDLE_FIELDS)))
-    return re.compile(text.replace("@", "([0-9]{1,15})", 1).replace("@", "[0-9.]+").encode())

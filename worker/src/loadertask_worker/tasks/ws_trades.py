@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from loadertask_contract.environment import Trades
-from loadertask_contract.records import TRADE_FIELDS, trade_template
 from loadertask_worker.binance.frames import FrameParser
 from loadertask_worker.binance.trade_pages import TradePages
 from loadertask_worker.cursor import Cursor, Place
@@ -15,6 +13,7 @@ from loadertask_worker.lifecycle import LoadStarted
 from loadertask_worker.live.trades import TradeSequence
 from loadertask_worker.live.updates import HoldBounds, Span, TradeUpdate, resume_of
 from loadertask_worker.tasks.live_task import LiveTask
+from loadertask_worker.tasks.own_records import trade_pattern
 from loadertask_worker.windows import ROWS_PER_REQUEST
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class LiveTradeTask(LiveTask):
         stream = f"{environment.symbol.lower()}@{event}"
         super().__init__(environment, stream, FrameParser(environment.symbol, event=event))
         self.load_name = f"ws_trades {environment.symbol} {self._kind}"
-        self._record = _record_pattern(environment.symbol)
+        self._record = trade_pattern(environment.symbol)
 
     def announce(self, cursor: Cursor | None) -> LoadStarted:
         """See ``tasks.Task``."""
@@ -106,12 +105,3 @@ class LiveTrades:
             )
         ]
         return lambda now_ms: self.sequence.fill(answered, updates, now_ms)
-
-
-def _record_pattern(symbol: str) -> re.Pattern[bytes]:
-    """A whole record as ``trade_template`` spells it; its groups are the id and the time."""
-    text = re.escape(trade_template(symbol) % (("@",) * len(TRADE_FIELDS)))
-    values = {"trade_id": "([0-9]{1,19})", "timestamp": "([0-9]{1,19})"}
-    for field in TRADE_FIELDS:
-        text = text.replace("@", values.get(field, "[0-9.a-z]+"), 1)
-    return re.compile(text.encode())
