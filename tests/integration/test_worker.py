@@ -299,8 +299,10 @@ async def test_a_closed_region_is_refused_for_good(task: Task, venue: RunningVen
 async def test_a_ban_is_reported_with_its_end_and_nothing_more_is_asked(
     task: Task, venue: RunningVenue
 ) -> None:
-    # The first page is tried again and again while another meets the ban.
-    first_page = Match(path=KLINES, params={"startTime": str(parse_time_range(LONG).start_ms)})
+    # The first page is tried again and again while another meets the ban; where the first candle
+    # is, was asked before.
+    start = {"startTime": str(parse_time_range(LONG).start_ms)}
+    first_page = Match(path=KLINES, params=start, nth=2)
     trouble = FaultRule(match=first_page, fault=Fault(kind=FaultKind.EMPTY_5XX))
     venue.state.faults.add([trouble])
     break_klines(venue, FaultKind.STATUS, status=418, code=-1003, retry_after_s=300, nth=3)
