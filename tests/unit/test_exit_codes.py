@@ -18,7 +18,8 @@ from loadertask_operator.observed import JobOutcome, Observed, ReceivedEvent
 from loadertask_operator.schema import LoaderTask
 from loadertask_operator.situation import Rules
 from loadertask_worker import errors
-from loadertask_worker.lifecycle import Identity, Lifecycle, LoadFailed, advance
+from loadertask_worker.inputs import LoadFailed
+from loadertask_worker.lifecycle import Identity, Lifecycle, advance
 
 RULES = Rules(grace=timedelta(seconds=60))
 BAN_ENDS = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)

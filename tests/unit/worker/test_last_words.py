@@ -5,8 +5,9 @@ from pathlib import Path
 from loadertask_contract.events import EventStatus
 from loadertask_contract.termination import parse_termination
 from loadertask_worker.errors import ConfigurationError
+from loadertask_worker.inputs import LoadFailed
 from loadertask_worker.last_words import write_last_words
-from loadertask_worker.lifecycle import Identity, Lifecycle, LoadFailed, advance
+from loadertask_worker.lifecycle import Identity, Lifecycle, advance
 
 _, (EVENT,) = advance(
     Lifecycle(Identity("wf-1", "BTCUSDT", "api_candles_1m", "p"), started_s=0),

@@ -17,13 +17,10 @@ from loadertask_worker.errors import (
     SinkRejectedError,
     SourceUnavailableError,
 )
-from loadertask_worker.lifecycle import (
-    CRASHED,
+from loadertask_worker.inputs import (
     HeartbeatDue,
-    Identity,
     Input,
     LagMeasured,
-    Lifecycle,
     LoadEnded,
     LoadFailed,
     LoadStarted,
@@ -32,9 +29,8 @@ from loadertask_worker.lifecycle import (
     StopCommanded,
     Terminated,
     Told,
-    Wish,
-    advance,
 )
+from loadertask_worker.lifecycle import CRASHED, Identity, Lifecycle, Wish, advance
 
 WHO = Identity("wf-1", "BTCUSDT", "api_candles_1m", "loader-producer__1")
 START = LoadStarted(

@@ -7,12 +7,29 @@ comes out exactly once. It knows no clock, no Kafka and no venue.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from loadertask_contract.events import Event, EventStatus, Progress, QueueEvent
 from loadertask_contract.exit_codes import ExitCode, Recovery, recovery_from
+from loadertask_contract.shards import shard_producer_id
 from loadertask_worker.errors import BannedError, FencedError, LoadError
+from loadertask_worker.inputs import (
+    HeartbeatDue,
+    Input,
+    LagMeasured,
+    LoadEnded,
+    LoadFailed,
+    LoadStarted,
+    Pinged,
+    RecordsCommitted,
+    StopCommanded,
+    Terminated,
+    Told,
+)
+
+if TYPE_CHECKING:
+    from loadertask_contract.environment import WorkerEnvironment
 
 CRASHED = 1
 """Exit code of a bug: none of the contract's, so it counts as a crash and is tried again."""
@@ -31,92 +48,17 @@ class Identity:
     producer: str
     shard: int | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class LoadStarted:
-    """The load begins: what it will do, for people and in numbers.
-
-    The task knows the plan; ``delivery`` is known to whoever publishes. ``records`` are those that
-    earlier attempts have committed, of which everything before ``loaded_through``.
-    """
-
-    plan: str
-    total: int | None
-    source: str
-    warnings: tuple[str, ...] = ()
-    delivery: str | None = None
-    records: int = 0
-    loaded_through: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordsCommitted:
-    """Kafka acknowledged ``records`` more; all data before ``loaded_through`` is in."""
-
-    records: int
-    loaded_through: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class LagMeasured:
-    """What is published now is ``lag_ms`` behind the venue's clock."""
-
-    lag_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Something happened that people should know; the load goes on."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class HeartbeatDue:
-    """It is time to report."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pinged:
-    """Somebody asks whether we live."""
-
-
-@dataclass(frozen=True, slots=True)
-class StopCommanded:
-    """queue-control says stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terminated:
-    """SIGTERM: the pod has to go, the task has not."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadEnded:
-    """The load returned: everything is committed that was complete; all of it, or up to a wish."""
-
-    complete: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LoadFailed:
-    """The load cannot go on; an error that is not ours is a bug."""
-
-    error: Exception
-
-
-Input = (
-    LoadStarted
-    | RecordsCommitted
-    | LagMeasured
-    | Told
-    | HeartbeatDue
-    | Pinged
-    | StopCommanded
-    | Terminated
-    | LoadEnded
-    | LoadFailed
-)
+    @classmethod
+    def of(cls, environment: WorkerEnvironment) -> Identity:
+        """The worker of an environment; the shards of a load have names of their own."""
+        index, count = environment.shard_index, environment.shard_count
+        return cls(
+            queue_id=environment.queue_id,
+            symbol=environment.symbol,
+            type=str(environment.load_type),
+            producer=shard_producer_id(environment.producer_id, index, count),
+            shard=index if count > 1 else None,
+        )
 
 
 class Wish(Enum):

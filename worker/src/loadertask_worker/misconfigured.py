@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from loadertask_contract.parsing import EnvironmentProblemsError, parse_environment
 from loadertask_contract.topics import parse_queue_id
 from loadertask_worker.errors import ConfigurationError
+from loadertask_worker.inputs import LoadFailed
 from loadertask_worker.kafka.contact import broker_connection
 from loadertask_worker.kafka.security import kafka_access
 from loadertask_worker.kafka.telemetry import EventSender
 from loadertask_worker.last_words import write_last_words
-from loadertask_worker.lifecycle import Identity, Lifecycle, LoadFailed, advance
+from loadertask_worker.lifecycle import Identity, Lifecycle, advance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

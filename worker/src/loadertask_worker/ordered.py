@@ -23,6 +23,11 @@ async def until_stop(coroutine: Coroutine[None, None, T], stop: asyncio.Event) -
         await _cancel(wanted, stopped)
 
 
+async def boxed(coroutine: Coroutine[None, None, T]) -> tuple[T]:
+    """The result in a tuple: for ``until_stop`` where it may be None."""
+    return (await coroutine,)
+
+
 async def in_order(
     coroutines: Iterable[Coroutine[None, None, T]], width: int, stop: asyncio.Event
 ) -> AsyncGenerator[T, None]:

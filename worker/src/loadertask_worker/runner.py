@@ -12,7 +12,6 @@ import signal
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 from loadertask_contract.commands import Command
@@ -21,9 +20,8 @@ from loadertask_contract.parsing import (
     ParsedEnvironment,
     parse_environment,
 )
-from loadertask_contract.shards import shard_producer_id
 from loadertask_contract.time_range import epoch_ms, from_epoch_ms
-from loadertask_worker import lifecycle, metrics
+from loadertask_worker import inputs, metrics
 from loadertask_worker.errors import (
     ConfigurationError,
     DeliveryUnknownError,
@@ -31,23 +29,17 @@ from loadertask_worker.errors import (
     SinkError,
 )
 from loadertask_worker.health import serving_metrics
-from loadertask_worker.kafka.contact import broker_connection
-from loadertask_worker.kafka.control import ControlListener
-from loadertask_worker.kafka.records import RecordPublisher
+from loadertask_worker.kafka.clients import KafkaClients
 from loadertask_worker.kafka.security import kafka_access
-from loadertask_worker.kafka.telemetry import EventSender
-from loadertask_worker.kafka.terms import terms_of
-from loadertask_worker.kafka.topic_settings import venue_time_problem
-from loadertask_worker.kafka.topics import ensure_topic
 from loadertask_worker.last_words import write_last_words
+from loadertask_worker.lifecycle import Identity, Lifecycle, advance
 from loadertask_worker.misconfigured import end_misconfigured
-from loadertask_worker.ordered import until_stop
+from loadertask_worker.ordered import boxed, until_stop
 from loadertask_worker.tasks import Task, task_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from loadertask_contract.environment import WorkerEnvironment
     from loadertask_worker.cursor import Cursor
     from loadertask_worker.kafka.security import KafkaAccess
 
@@ -85,14 +77,18 @@ class Attempt:
     def __init__(
         self, parsed: ParsedEnvironment, task: Task, access: KafkaAccess, begun: datetime
     ) -> None:
-        environment = parsed.environment
-        self._environment, self._warnings = environment, parsed.warnings
-        self._task, self._access = task, access
-        self._control_since = environment.control_since or begun
+        self._environment, self._warnings = parsed.environment, parsed.warnings
+        self._task = task
         self._stop = asyncio.Event()
-        self._events = EventSender(access, environment.queue_events_topic)
-        self._clients: list[EventSender | RecordPublisher | ControlListener] = [self._events]
-        self._state = lifecycle.Lifecycle(_identity(environment), started_s=begun.timestamp())
+        self._kafka = KafkaClients(
+            parsed.environment,
+            access,
+            begun,
+            on_committed=self._committed,
+            on_command=self._command,
+        )
+        self._events, self._publisher = self._kafka.events, self._kafka.publisher
+        self._state = Lifecycle(Identity.of(parsed.environment), started_s=begun.timestamp())
 
     async def run(self) -> int:
         """Live, say the last word wherever it can be heard, and return the exit code."""
@@ -105,66 +101,39 @@ class Attempt:
             write_last_words(self._state.final)
         if not await self._is_reported():
             log.warning("Kafka has not taken the last event; the termination log holds it")
-        await asyncio.gather(*(client.close() for client in self._clients))
+        await self._kafka.close()
         return int(self._state.exit_code or 0)
 
     async def _live(self) -> None:
-        connected = await until_stop(self._connect(), self._stop)
-        if connected is None:
-            self._give(lifecycle.LoadEnded(complete=False))
+        starting = boxed(self._kafka.start(self._task.load_name))
+        if await until_stop(starting, self._stop) is None:
+            self._give(inputs.LoadEnded(complete=False))
             return
-        publisher, control = connected
         async with asyncio.TaskGroup() as group:
             companions = [
-                group.create_task(control.listen()),
+                group.create_task(self._kafka.control.listen()),
                 group.create_task(self._beat()),
             ]
             try:
-                complete = await self._go_on(publisher)
+                complete = await self._go_on()
             finally:
                 for companion in companions:
                     companion.cancel()
-        self._give(lifecycle.LoadEnded(complete=complete))
+        self._give(inputs.LoadEnded(complete=complete))
 
-    async def _connect(self) -> tuple[RecordPublisher, ControlListener]:
-        environment, access, patience_s = self._environment, self._access, self._patience_s
-        terms = terms_of(environment)
-        async with broker_connection(access, patience_s) as broker:
-            ensure = partial(ensure_topic, broker)
-            await ensure("QUEUE_EVENTS_TOPIC", environment.queue_events_topic, partitions=1)
-            await self._events.start(patience_s)
-            await ensure("QUEUE_CONTROL_TOPIC", environment.queue_control_topic, partitions=1)
-            await ensure("KAFKA_TOPIC", environment.kafka_topic)
-            problem = await venue_time_problem(broker, terms)
-        publisher = RecordPublisher(access, terms, on_committed=self._committed)
-        control = ControlListener(
-            access,
-            environment.queue_control_topic,
-            environment.queue_id,
-            since_ms=epoch_ms(self._control_since),
-            on_command=self._command,
-        )
-        self._clients += (publisher, control)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(publisher.start(self._task.load_name, problem))
-            group.create_task(control.start(patience_s))
-        return publisher, control
-
-    async def _go_on(self, publisher: RecordPublisher) -> bool:
+    async def _go_on(self) -> bool:
         """Find where to go on, say so, and load from there; whether all of it was loaded."""
-        found = await until_stop(self._found(publisher), self._stop)
-        if found is None:
+        finding = boxed(self._publisher.find_cursor(self._task.place_of))
+        if (found := await until_stop(finding, self._stop)) is None:
             return False
         (cursor,) = found
-        self._announce(publisher, cursor)
+        self._announce(cursor)
         await self._events.wait_until_sent(_FIRST_EVENT_S)
-        return await self._load(publisher, cursor)
+        return await self._load(cursor)
 
-    async def _found(self, publisher: RecordPublisher) -> tuple[Cursor | None]:
-        return (await publisher.find_cursor(self._task.place_of),)
-
-    async def _load(self, publisher: RecordPublisher, cursor: Cursor | None) -> bool:
+    async def _load(self, cursor: Cursor | None) -> bool:
         """Load; once asked to end, only as long as it takes to commit."""
+        publisher = self._publisher
         load = asyncio.create_task(self._task.load(publisher, cursor, self._stop, self))
         stopped = asyncio.create_task(self._stop.wait())
         try:
@@ -183,19 +152,19 @@ class Attempt:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._environment.telemetry_interval_s)
-            self._give(lifecycle.HeartbeatDue())
+            self._give(inputs.HeartbeatDue())
 
     def tell(self, text: str) -> None:
         """A sentence of the task for people; see ``tasks.Reporter``."""
-        self._give(lifecycle.Told(text))
+        self._give(inputs.Told(text))
 
     def lag(self, lag_ms: int) -> None:
         """How far the task is behind the venue; see ``tasks.Reporter``."""
         metrics.LAG.set(lag_ms / 1000)
-        self._give(lifecycle.LagMeasured(lag_ms))
+        self._give(inputs.LagMeasured(lag_ms))
 
-    def _announce(self, publisher: RecordPublisher, cursor: Cursor | None) -> None:
-        started = self._task.announce(cursor)
+    def _announce(self, cursor: Cursor | None) -> None:
+        started, publisher = self._task.announce(cursor), self._publisher
         warnings = (*self._warnings, *publisher.warnings, *started.warnings)
         for warning in warnings:
             log.warning("%s", warning)
@@ -211,8 +180,8 @@ class Attempt:
             )
         )
 
-    def _give(self, given: lifecycle.Input) -> None:
-        self._state, events = lifecycle.advance(self._state, given, time.time())
+    def _give(self, given: inputs.Input) -> None:
+        self._state, events = advance(self._state, given, time.time())
         if self._state.should_stop:
             self._stop.set()
         for event in events:
@@ -227,12 +196,12 @@ class Attempt:
             log.error("a bug in the loader", exc_info=first)
         if isinstance(first, SinkError):
             self._stop.set()  # it has used up the patience with Kafka
-        self._give(lifecycle.LoadFailed(first))
+        self._give(inputs.LoadFailed(first))
 
     async def _is_reported(self) -> bool:
         """Whether Kafka has the last event: waited for with patience, shortly once asked to end."""
         try:
-            sent = self._events.wait_until_sent(self._patience_s)
+            sent = self._events.wait_until_sent(self._environment.patience_s)
             if await until_stop(sent, self._stop):
                 return True
             return await self._events.wait_until_sent(_LAST_EVENT_S)
@@ -243,11 +212,11 @@ class Attempt:
     def _committed(self, records: int, through_ms: int) -> None:
         metrics.RECORDS_COMMITTED.inc(records)
         metrics.LOADED_THROUGH.set(through_ms / 1000)
-        self._give(lifecycle.RecordsCommitted(records, from_epoch_ms(through_ms)))
+        self._give(inputs.RecordsCommitted(records, from_epoch_ms(through_ms)))
 
     def _command(self, command: Command) -> None:
         log.info("command %s", command)
-        self._give(lifecycle.StopCommanded() if command is Command.STOP else lifecycle.Pinged())
+        self._give(inputs.StopCommanded() if command is Command.STOP else inputs.Pinged())
 
     def _obey_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -255,20 +224,5 @@ class Attempt:
             loop.add_signal_handler(name, self._terminate)
 
     def _terminate(self) -> None:
-        self._give(lifecycle.Terminated())
+        self._give(inputs.Terminated())
         self._stop.set()  # also where the life is over and only its last event waits
-
-    @property
-    def _patience_s(self) -> float:
-        return self._environment.patience_s
-
-
-def _identity(environment: WorkerEnvironment) -> lifecycle.Identity:
-    index, count = environment.shard_index, environment.shard_count
-    return lifecycle.Identity(
-        queue_id=environment.queue_id,
-        symbol=environment.symbol,
-        type=str(environment.load_type),
-        producer=shard_producer_id(environment.producer_id, index, count),
-        shard=index if count > 1 else None,
-    )

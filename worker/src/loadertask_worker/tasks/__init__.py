@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from loadertask_contract.messages import Headers
     from loadertask_worker.cursor import Cursor, Place
+    from loadertask_worker.inputs import LoadStarted
     from loadertask_worker.kafka.records import RecordPublisher
-    from loadertask_worker.lifecycle import LoadStarted
 
 
 class Reporter(Protocol):

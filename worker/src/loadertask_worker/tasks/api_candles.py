@@ -12,7 +12,7 @@ from loadertask_worker.binance.rest import BinanceRest, binance_rest
 from loadertask_worker.cursor import Cursor, Place
 from loadertask_worker.errors import BannedError, ConfigurationError
 from loadertask_worker.history_plan import candle_segments
-from loadertask_worker.lifecycle import LoadStarted
+from loadertask_worker.inputs import LoadStarted
 from loadertask_worker.ordered import until_stop
 from loadertask_worker.shards import Slice, shard_slice
 from loadertask_worker.tasks.candle_source import CandleSource

@@ -11,7 +11,7 @@ from loadertask_worker.binance.rest import binance_rest
 from loadertask_worker.cursor import Cursor, Place
 from loadertask_worker.errors import ConfigurationError
 from loadertask_worker.history_plan import trade_segments
-from loadertask_worker.lifecycle import LoadStarted
+from loadertask_worker.inputs import LoadStarted
 from loadertask_worker.ordered import until_stop
 from loadertask_worker.shards import Slice, shard_slice
 from loadertask_worker.tasks.history import History, publish_all

@@ -16,7 +16,7 @@ from loadertask_worker import metrics
 from loadertask_worker.binance.archive import Archive, Large
 from loadertask_worker.binance.archive_rows import ArchiveFileError, RowReader, pieces
 from loadertask_worker.errors import SinkError, SourceError
-from loadertask_worker.ordered import in_order, until_stop
+from loadertask_worker.ordered import boxed, in_order, until_stop
 from loadertask_worker.seams import Hole, OutOfOrderError, Rows, Seam
 
 if TYPE_CHECKING:
@@ -213,10 +213,7 @@ class History:
             raise _StoppedError
 
     async def _unless_stopped(self, coroutine: Coroutine[None, None, T]) -> T:
-        async def boxed() -> tuple[T]:
-            return (await coroutine,)
-
-        if (box := await until_stop(boxed(), self._stop)) is None:
+        if (box := await until_stop(boxed(coroutine), self._stop)) is None:
             raise _StoppedError
         return box[0]
 

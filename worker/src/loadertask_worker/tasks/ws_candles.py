@@ -11,7 +11,7 @@ from loadertask_worker.binance.candle_pages import CandlePages
 from loadertask_worker.binance.frames import FrameParser
 from loadertask_worker.cursor import Cursor, Place
 from loadertask_worker.errors import ConfigurationError
-from loadertask_worker.lifecycle import LoadStarted
+from loadertask_worker.inputs import LoadStarted
 from loadertask_worker.live.candles import ABSENT_MS, SETTLE_MS, CandleSequence
 from loadertask_worker.live.updates import CLOSED, OPEN, HoldBounds, Span, resume_of
 from loadertask_worker.tasks.live_task import LiveTask

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from loadertask_worker.binance import depth
 from loadertask_worker.binance.frames import FrameParser
 from loadertask_worker.cursor import Cursor, Place
-from loadertask_worker.lifecycle import LoadStarted
+from loadertask_worker.inputs import LoadStarted
 from loadertask_worker.live.book import BookSequence
 from loadertask_worker.live.updates import KIND_GAP, KIND_SNAPSHOT, HoldBounds
 from loadertask_worker.tasks.live_task import LiveTask

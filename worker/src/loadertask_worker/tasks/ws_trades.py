@@ -9,7 +9,7 @@ from loadertask_worker.binance.frames import FrameParser
 from loadertask_worker.binance.trade_pages import TradePages
 from loadertask_worker.cursor import Cursor, Place
 from loadertask_worker.errors import ProtocolViolatedError
-from loadertask_worker.lifecycle import LoadStarted
+from loadertask_worker.inputs import LoadStarted
 from loadertask_worker.live.trades import TradeSequence
 from loadertask_worker.live.updates import HoldBounds, Span, TradeUpdate, resume_of
 from loadertask_worker.tasks.live_task import LiveTask
