@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from loadertask_operator.observed import JobState, PodState, parse_job, parse_pod, task_key_of
@@ -19,6 +19,12 @@ class Sightings:
 
     def task(self, body: dict[str, Any], is_gone: bool) -> None:
         """A LoaderTask."""
+        metadata = body["metadata"]
+        known = self._store.task(TaskKey(metadata["namespace"], metadata["name"]))
+        if known and not is_gone and _is_version_of(metadata, known.uid, known.resource_version):
+            # The echo of our own write, half of all: time to look again, but nothing to read.
+            self._wake(known.key)
+            return
         task = parse_task(body)
         if is_gone:
             self._store.forget_task(task.key, task.uid)
@@ -48,3 +54,7 @@ class Sightings:
         key = task_key_of(state)
         if self._store.task(key):
             self._wake(key)
+
+
+def _is_version_of(metadata: Mapping[str, Any], uid: str, version: int) -> bool:
+    return bool(metadata["uid"] == uid and metadata["resourceVersion"] == str(version))
