@@ -25,6 +25,7 @@ from yarl import URL
 
 from loadertask_devstack.stack import free_port
 
+_CLOSING_S = 0.5
 _HOP_BY_HOP = {"transfer-encoding", "content-length", "content-encoding", "connection", "host"}
 
 
@@ -138,6 +139,8 @@ async def _serve(
         for task in hanging:
             task.cancel()
         await asyncio.gather(*hanging, return_exceptions=True)
+    # aiohttp closes its TLS connections in later rounds of the loop.
+    await asyncio.sleep(_CLOSING_S)
 
 
 async def _handle(
