@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -132,6 +133,18 @@ async def test_a_shard_without_a_candle_finishes_at_once(candles: Task) -> None:
     ended = await run_worker(alone.variables)
     assert ended.exit_code == 0, ended.stderr
     assert await alone.values() == []
+
+
+async def test_a_shard_of_trades_that_are_still_to_come_finishes_at_once(trades: Task) -> None:
+    hour = timedelta(hours=1)
+    now = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
+    to_come = trades.but(
+        TIME_RANGE=f"{(now - hour).isoformat()}/{(now + 3 * hour).isoformat()}",
+        LOADER_SHARD_COUNT="2", LOADER_SHARD_INDEX="1",
+    )  # fmt: skip
+    ended = await run_worker(to_come.variables)
+    assert ended.exit_code == 0, ended.stderr
+    assert await to_come.values() == []
 
 
 async def test_a_killed_load_of_trades_goes_on_where_it_was(

@@ -3,42 +3,36 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from loadertask_contract.time_range import from_epoch_ms
-from loadertask_worker.binance.archive import Archive, binance_archive
-from loadertask_worker.binance.rest import BinanceRest, binance_rest
 from loadertask_worker.cursor import Cursor, Place
 from loadertask_worker.errors import BannedError, ConfigurationError
 from loadertask_worker.history_plan import candle_segments
 from loadertask_worker.inputs import LoadStarted
-from loadertask_worker.ordered import until_stop
 from loadertask_worker.shards import Slice, shard_slice
 from loadertask_worker.tasks.candle_source import CandleSource
-from loadertask_worker.tasks.history import History, publish_all
+from loadertask_worker.tasks.history_task import HistoryTask, Past
 from loadertask_worker.tasks.own_records import candle_pattern
 from loadertask_worker.windows import CandlePlan
 
 if TYPE_CHECKING:
-    import asyncio
-
     from loadertask_contract.environment import WorkerEnvironment
     from loadertask_contract.messages import Headers
-    from loadertask_worker.kafka.records import RecordPublisher
+    from loadertask_worker.binance.archive import Archive
+    from loadertask_worker.binance.rest import BinanceRest
     from loadertask_worker.tasks import Reporter
 
 log = logging.getLogger(__name__)
 
 
-class CandleTask:
+class CandleTask(HistoryTask):
     """The candles of one symbol, interval and range."""
 
     def __init__(self, environment: WorkerEnvironment, now_ms: int) -> None:
         if environment.interval is None or environment.time_range is None:
             raise ConfigurationError.of("TIME_RANGE", "is required with INTERVAL for candles")
-        self._environment = environment
-        self._symbol = environment.symbol
+        super().__init__(environment)
         self._interval = environment.interval
         asked = environment.time_range
         index, count = environment.shard_index, environment.shard_count
@@ -60,7 +54,7 @@ class CandleTask:
         return LoadStarted(
             plan=f"Loading {plan.total} candles of {self._symbol} {plan.interval} in {span}",
             total=plan.total,
-            source="archive, rest" if self._environment.archive_url else "rest",
+            source=self.sources,
             warnings=self._warnings(),
         )
 
@@ -74,43 +68,24 @@ class CandleTask:
             return None
         return Place(open_ms, open_ms + 1, open_ms)
 
-    async def load(
+    async def past(
         self,
-        publisher: RecordPublisher,
+        venue: BinanceRest,
+        archive: Archive | None,
         cursor: Cursor | None,
-        stop: asyncio.Event,
         reporter: Reporter,
-    ) -> bool:
-        """Publish page after page; see ``tasks.Task``."""
-        environment = self._environment
-        patience_s, share = environment.patience_s, environment.weight_share
-        async with AsyncExitStack() as opened:
-            venue = await opened.enter_async_context(
-                binance_rest(environment.binance_api_url, patience_s=patience_s, weight_share=share)
-            )
-            archive: Archive | None = None
-            if environment.archive_url:
-                archive = await opened.enter_async_context(
-                    binance_archive(environment.archive_url, patience_s)
-                )
-            now_ms = await until_stop(self._venue_clock(venue, archive), stop)
-            if now_ms is None:
-                return False
-            plan = self._plan(now_ms)
-            source = CandleSource(venue, self._symbol, self._interval)
-            start_ms: int | None
-            if cursor:
-                start_ms = max(plan.start_ms, cursor.position)
-                source.go_on_at(start_ms)
-            else:
-                start_ms = await until_stop(source.begin_at(plan.start_ms, plan.end_ms), stop)
-            if start_ms is None:
-                return False
-            segments = candle_segments(self._symbol, self._interval, start_ms, plan.end_ms, now_ms)
-            history = History(source, archive, stop, reporter)
-            pages = history.pages(segments if archive else (), plan.end_ms)
-            await publish_all(pages, publisher)
-            return history.is_done
+    ) -> Past:
+        """The closed candles from the cursor on, or from the first one there is."""
+        now_ms = await self._venue_clock(venue, archive)
+        plan = self._plan(now_ms)
+        source = CandleSource(venue, self._symbol, self._interval)
+        if cursor:
+            start_ms = max(plan.start_ms, cursor.position)
+            source.go_on_at(start_ms)
+        else:
+            start_ms = await source.begin_at(plan.start_ms, plan.end_ms)
+        segments = candle_segments(self._symbol, self._interval, start_ms, plan.end_ms, now_ms)
+        return Past(source, segments, plan.end_ms)
 
     async def _venue_clock(self, venue: BinanceRest, archive: Archive | None) -> int:
         """The venue's clock (epoch ms), from the answer that tells its limits too."""

@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from loadertask_contract.time_range import from_epoch_ms
-from loadertask_worker.binance.archive import Archive, binance_archive
-from loadertask_worker.binance.rest import binance_rest
 from loadertask_worker.cursor import Cursor, Place
 from loadertask_worker.errors import ConfigurationError
 from loadertask_worker.history_plan import trade_segments
 from loadertask_worker.inputs import LoadStarted
-from loadertask_worker.ordered import until_stop
 from loadertask_worker.shards import Slice, shard_slice
-from loadertask_worker.tasks.history import History, publish_all
+from loadertask_worker.tasks.history_task import HistoryTask, Past
 from loadertask_worker.tasks.own_records import trade_pattern
 from loadertask_worker.tasks.trade_source import TradeSource
 from loadertask_worker.windows import SETTLE_MS
 
 if TYPE_CHECKING:
-    import asyncio
-
     from loadertask_contract.environment import WorkerEnvironment
     from loadertask_contract.messages import Headers
-    from loadertask_worker.kafka.records import RecordPublisher
+    from loadertask_worker.binance.archive import Archive
+    from loadertask_worker.binance.rest import BinanceRest
     from loadertask_worker.tasks import Reporter
 
 
-class TradeTask:
+class TradeTask(HistoryTask):
     """The trades of one symbol and range, or one shard's part of them."""
 
     def __init__(self, environment: WorkerEnvironment, now_ms: int) -> None:
         if environment.time_range is None:
             raise ConfigurationError.of("TIME_RANGE", "is required for api_trades")
-        self._environment, self._now_ms = environment, now_ms
-        self._symbol, self._kind = environment.symbol, environment.trades
+        super().__init__(environment)
+        self._kind, self._now_ms = environment.trades, now_ms
         asked = environment.time_range
         index, count = environment.shard_index, environment.shard_count
         self._slice = shard_slice(Slice(asked.start_ms, asked.end_ms), index, count)
@@ -55,7 +50,7 @@ class TradeTask:
         return LoadStarted(
             plan=f"Loading the {self._kind} trades of {self._symbol} in {span}",
             total=None,
-            source="archive, rest" if self._environment.archive_url else "rest",
+            source=self.sources,
             warnings=(f"END {end:%FT%TZ} is cut to the latest trade",) if is_cut else (),
         )
 
@@ -69,44 +64,22 @@ class TradeTask:
             return None
         return Place(trade_id, trade_id + 1, time_ms)
 
-    async def load(
+    async def past(
         self,
-        publisher: RecordPublisher,
+        venue: BinanceRest,
+        archive: Archive | None,
         cursor: Cursor | None,
-        stop: asyncio.Event,
         reporter: Reporter,
-    ) -> bool:
-        """Publish page after page; see ``tasks.Task``."""
-        environment, whole = self._environment, self._slice
-        patience_s = environment.patience_s
-        async with AsyncExitStack() as opened:
-            venue = await opened.enter_async_context(
-                binance_rest(
-                    environment.binance_api_url,
-                    patience_s=patience_s,
-                    weight_share=environment.weight_share,
-                )
-            )
-            archive: Archive | None = None
-            if environment.archive_url:
-                archive = await opened.enter_async_context(
-                    binance_archive(environment.archive_url, patience_s)
-                )
-            info = await until_stop(venue.exchange_info(self._symbol), stop)
-            if info is None:
-                return False
-            now_ms = info.server_time_ms
-            end_ms = max(whole.start_ms, min(whole.end_ms, now_ms - SETTLE_MS))
-            source = TradeSource(venue, self._symbol, self._kind, reporter)
-            start_ms = whole.start_ms
-            if cursor:
-                source.go_on_at(cursor.position)
-                start_ms = min(max(start_ms, cursor.through_ms), end_ms)
-            elif start_ms < end_ms:
-                await until_stop(source.begin_at(start_ms), stop)
-            else:
-                return True
-            segments = trade_segments(self._symbol, self._kind, start_ms, end_ms, now_ms)
-            history = History(source, archive, stop, reporter)
-            await publish_all(history.pages(segments if archive else (), end_ms), publisher)
-            return history.is_done
+    ) -> Past:
+        """The trades from the cursor on, or from the first one of the range."""
+        now_ms = (await venue.exchange_info(self._symbol)).server_time_ms
+        start_ms = self._slice.start_ms
+        end_ms = max(start_ms, min(self._slice.end_ms, now_ms - SETTLE_MS))
+        source = TradeSource(venue, self._symbol, self._kind, reporter)
+        if cursor:
+            source.go_on_at(cursor.position)
+            start_ms = min(max(start_ms, cursor.through_ms), end_ms)
+        else:
+            await source.begin_at(start_ms)
+        segments = trade_segments(self._symbol, self._kind, start_ms, end_ms, now_ms)
+        return Past(source, segments, end_ms)
