@@ -26,10 +26,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from fleet import Fleet, fleet
 from simulated_cluster import api_server_alone, whole_cluster
-from tests.integration.operator_process import OperatorProcess, World, operator_world
+from tests.integration.operator_process import OperatorProcess, World, eventually, operator_world
 
 from loadertask_devstack.kafka import Kafka, running_kafka
-from loadertask_devstack.progress import Progress
 
 HERE = Path(__file__).resolve().parent
 EVENTS = 20
@@ -230,7 +229,7 @@ def with_nodes(directory: Path, kafka: Kafka, size: Size, table: Table) -> None:
     print("the whole cluster: controllers, scheduler, simulated nodes", flush=True)
     directory.mkdir()
     with (
-        whole_cluster(directory, Progress(print)) as kubeconfig,
+        whole_cluster(directory, print) as kubeconfig,
         operator_world(kubeconfig, kafka, directory, **DEFAULTS) as world,
     ):
         asyncio.run(_with_nodes(world, size, table))
@@ -291,6 +290,8 @@ def naive_operator(world: World, directory: Path) -> Iterator[int]:
             stdout=log,
         )
         try:
+            # Its start is not to be counted.
+            eventually(lambda: b"authentication has finished" in Path(log.name).read_bytes(), 60)
             yield process.pid
         finally:
             process.send_signal(signal.SIGKILL)
