@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 from tests.integration.venue_stream_client import StreamVenue, stream_venue
+from tests.integration.venue_truth import SYMBOL, kinds_of_book, true_candles, true_trades
 from tests.integration.worker_process import (
     Task,
     WorkerProcess,
@@ -27,7 +28,6 @@ from loadertask_devstack.kafka.topics import Record
 
 pytestmark = pytest.mark.integration
 
-SYMBOL = "BTCUSDT"
 REST = ("source", b"rest")
 
 
@@ -124,30 +124,11 @@ async def following(task: Task, venue: StreamVenue, first: int = 1) -> AsyncIter
         yield live
 
 
-async def true_trades(venue: StreamVenue, first_id: int, last_id: int) -> list[bytes]:
-    """The same trades by REST, spelled by the contract."""
-    found: list[bytes] = []
-    while first_id <= last_id:
-        path = f"/api/v3/aggTrades?symbol={SYMBOL}&fromId={first_id}&limit=1000"
-        rows = await venue.get(path)
-        found += [
-            (
-                f'{{"trade_id":{row["a"]},"price":{row["p"]},"quantity":{row["q"]},'
-                f'"timestamp":{row["T"]},"is_buyer_maker":{json.dumps(row["m"])},'
-                f'"symbol":"{SYMBOL}"}}'
-            ).encode()
-            for row in rows
-            if row["a"] <= last_id
-        ]
-        first_id = rows[-1]["a"] + 1
-    return found
-
-
 async def assert_true_trades(venue: StreamVenue, records: list[Record]) -> None:
     """Every trade between the first and the last is there, once, in order, digit for digit."""
-    ids = [json.loads(record.value)["trade_id"] for record in records]
-    values = [record.value for record in records]
-    assert values == await true_trades(venue, ids[0], ids[-1])
+    first_id = json.loads(records[0].value)["trade_id"]
+    true = [record async for _, _, record in true_trades(venue.get, first_id)]
+    assert [record.value for record in records] == true[: len(records)]
 
 
 async def test_trades_arrive_once_and_in_order_whatever_the_stream_suffers(
@@ -213,15 +194,6 @@ async def _outlast_silence(new_task: Callable[..., Task], venue: StreamVenue) ->
     await assert_true_trades(venue, records)
 
 
-def true_candle(row: list[Any], interval: str) -> bytes:
-    names = (
-        "open_time", "open", "high", "low", "close", "volume", "close_time", "quote_asset_volume",
-        "number_of_trades", "taker_buy_base_asset_volume", "taker_buy_quote_asset_volume",
-    )  # fmt: skip
-    numbers = ",".join(f'"{name}":{value}' for name, value in zip(names, row, strict=False))
-    return f'{{{numbers},"symbol":"{SYMBOL}","interval":"{interval}"}}'.encode()
-
-
 def is_closed(record: Record) -> bool:
     return ("is_closed", b"true") in record.headers
 
@@ -232,9 +204,8 @@ async def assert_true_candles(
     """Every candle between the first and the last is closed once, in its turn, as REST has it."""
     closed = [record.value for record in records if is_closed(record)]
     opens = [json.loads(value)["open_time"] for value in closed]
-    path = f"/api/v3/klines?symbol={SYMBOL}&interval={interval}&limit=1000"
-    rows = await venue.get(f"{path}&startTime={opens[0]}&endTime={opens[-1]}")
-    assert closed == [true_candle(row, interval) for row in rows]
+    candles = true_candles(venue.get, interval, opens[0], opens[-1] + 1)
+    assert closed == [candle async for candle in candles]
 
 
 async def test_candles_are_closed_once_each_whatever_frames_are_lost(
@@ -255,24 +226,6 @@ async def test_candles_are_closed_once_each_whatever_frames_are_lost(
     await assert_true_candles(venue, records)
 
 
-def kinds_of(records: list[Record]) -> list[str]:
-    """Check that every change continues what stands before it, or a gap says that it does not."""
-    kinds = [dict(record.headers).get("kind", b"diff").decode() for record in records]
-    book_id = -1
-    for kind, record in zip(kinds, records, strict=True):
-        value = json.loads(record.value)
-        if kind == "snapshot":
-            assert value["lastUpdateId"] >= book_id
-            book_id = value["lastUpdateId"]
-        elif kind == "gap":
-            assert value["expected_update_id"] == book_id + 1
-            book_id = value["got_update_id"] - 1
-        else:
-            assert value["U"] <= book_id + 1 <= value["u"]
-            book_id = value["u"]
-    return kinds
-
-
 async def test_an_order_book_begins_with_a_snapshot_and_again_after_each_gap(
     new_task: Callable[..., Task], venue: StreamVenue
 ) -> None:
@@ -289,7 +242,7 @@ async def test_an_order_book_begins_with_a_snapshot_and_again_after_each_gap(
     async with following(task, venue, first=3) as live:
         records = await live.stop()
 
-    kinds = kinds_of(records)
+    kinds = kinds_of_book(records)
     runs = [kind for kind, before in zip(kinds, ["", *kinds], strict=False) if kind != before]
     assert runs == ["snapshot", "diff", *["gap", "snapshot", "diff"] * 3], "swap, reset, restart"
     changes = [
