@@ -238,6 +238,27 @@ async def test_nothing_follows_a_page_that_was_cut_short(
 
 
 @MODES
+async def test_nothing_follows_a_batch_that_a_bug_has_lost_behind_our_back(
+    kafka: Kafka, kafka_access: KafkaAccess, topic: str, mode: Delivery
+) -> None:
+    async with publishing(kafka_access, terms(topic, mode, LIVE), Committed()) as (publisher, _):
+        sent = asyncio.Event()
+
+        async def send_batch(*_: object, **__: object) -> None:
+            sent.set()
+            raise RuntimeError("a bug")
+
+        raw = publisher._way.shipper._producer.raw  # type: ignore[union-attr]
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(raw, "send_batch", send_batch)
+            await publisher.publish(page(0, 1))
+            await asyncio.wait_for(sent.wait(), 10)
+        with pytest.raises(DeliveryUnknownError, match="a bug"):
+            await publish_and_flush(publisher, page(1, 2))
+    assert values(kafka, topic) == []
+
+
+@MODES
 async def test_nothing_follows_a_batch_that_kafka_refuses(
     kafka: Kafka, kafka_access: KafkaAccess, topic: str, mode: Delivery
 ) -> None:

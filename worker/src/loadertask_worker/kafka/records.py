@@ -201,9 +201,11 @@ class RecordPublisher:
         except LoadError as error:
             self._failure = self._failure or error
             raise
-        except asyncio.CancelledError:
+        except BaseException as error:
             # Nothing may follow a batch that is lost, least of all a cursor.
-            self._failure = self._failure or DeliveryUnknownError(records, "cut short")
+            is_cut_short = isinstance(error, asyncio.CancelledError)
+            what = "cut short" if is_cut_short else f"a bug in the loader: {error!r}"
+            self._failure = self._failure or DeliveryUnknownError(records, what)
             raise
 
     @property
@@ -242,5 +244,5 @@ class RecordPublisher:
 
     async def _send_lingering(self) -> None:
         async with self._filling:
-            with suppress(LoadError):  # whoever publishes next meets it
+            with suppress(Exception):  # whoever publishes next meets it
                 await self._send()
