@@ -102,7 +102,7 @@ LAG = _gauge("lag_seconds", "Live: how far the last record is behind the venue's
 BUFFER_BYTES = _gauge(
     "buffer_bytes",
     "Bytes held between the venue and Kafka's acknowledgement",
-    stage=("download", "stream", "publish"),
+    stage=("stream", "publish"),
 )
 
 # The venue's REST interface.
