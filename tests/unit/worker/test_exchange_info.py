@@ -40,6 +40,7 @@ def test_clock_and_limits_are_read() -> None:
         [limit("REQUEST_WEIGHT", 0), limit("RAW_REQUESTS", -5)],
         [limit("REQUEST_WEIGHT", 10, 0), limit("RAW_REQUESTS", 10, interval="FORTNIGHT")],
         [limit("REQUEST_WEIGHT", "many")],
+        [limit("REQUEST_WEIGHT", float("inf"))],
     ],
 )
 def test_limits_that_cannot_be_read_are_the_documented_ones(limits: Any) -> None:
@@ -54,8 +55,12 @@ def test_what_is_not_json_may_be_tried_again(answer: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [b"[]", b"{}", b'{"serverTime":"1"}', b'{"serverTime":true}', b'{"serverTime":1.5}']
-)
+    "answer",
+    [
+        b"[]", b"{}", b'{"serverTime":"1"}', b'{"serverTime":true}', b'{"serverTime":1.5}',
+        b'{"serverTime":0}', b'{"serverTime":1790000000123000}',
+    ],
+)  # fmt: skip
 def test_an_answer_without_a_clock_is_refused(answer: bytes) -> None:
     with pytest.raises(ProtocolViolatedError, match="serverTime"):
         parse_server_time(answer)

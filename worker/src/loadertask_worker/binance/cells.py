@@ -20,6 +20,7 @@ DECIMAL = rb"(?:0|[1-9][0-9]{0,38}+)(?:\.[0-9]{1,38}+)?+"
 # In a file of the archive: 13 digits are milliseconds (since 2001), 16 digits microseconds.
 MS_DIGITS = 13
 MS_TIME = rb"[1-9][0-9]{12}"
+TIMES_MS = range(10 ** (MS_DIGITS - 1), 10**MS_DIGITS)
 FILE_TIME = rb"[1-9][0-9]{12}(?:[0-9]{3})?+"
 _MS_TIME_TEXT = re.compile(MS_TIME.decode())
 _INTEGER_TEXT = re.compile(INTEGER.decode())

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from loadertask_worker.binance.cells import TIMES_MS
 from loadertask_worker.binance.limiter import RAW_REQUESTS, REQUEST_WEIGHT, Limit, strictest
 from loadertask_worker.errors import ProtocolViolatedError, SourceUnavailableError
 
@@ -50,8 +51,10 @@ def _object_with_time(body: bytes) -> tuple[dict[str, Any], int]:
     except (ValueError, RecursionError) as error:
         raise SourceUnavailableError("the answer is not JSON") from error
     server_time_ms = found.get("serverTime") if isinstance(found, dict) else None
-    if type(server_time_ms) is not int:
-        raise ProtocolViolatedError("an answer without serverTime")
+    if type(server_time_ms) is not int or server_time_ms not in TIMES_MS:
+        # A clock in another unit would call candles closed that still grow.
+        shown = str(server_time_ms)[:60]
+        raise ProtocolViolatedError(f"serverTime is {shown}, not a time in milliseconds")
     return found, server_time_ms
 
 
@@ -60,6 +63,6 @@ def _limit(entry: Any) -> tuple[str, Limit]:
         window_s = _UNIT_S[entry["interval"]] * int(entry["intervalNum"])
         capacity = int(entry["limit"])
         kind = str(entry["rateLimitType"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return "unknown", REQUEST_WEIGHT
     return (kind, Limit(capacity, window_s)) if capacity > 0 < window_s else ("", REQUEST_WEIGHT)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from loadertask_contract.records import candle_template, trade_template
-from loadertask_worker.binance.cells import DECIMAL, STRICT_JSON
+from loadertask_worker.binance.cells import DECIMAL, STRICT_JSON, TIMES_MS
 from loadertask_worker.binance.levels import check_levels
 from loadertask_worker.errors import ProtocolViolatedError, SourceUnavailableError
 from loadertask_worker.live.updates import BookUpdate, CandleUpdate, TradeUpdate
@@ -28,7 +28,6 @@ _LONGEST_SHUTDOWN_BYTES = 300
 
 _DECIMAL = re.compile(DECIMAL.decode())
 _MOST = 10**19
-_TIMES_MS = range(10**12, 10**13)  # 2001 to 2286; microseconds are far above
 _CLOCKS_PART_MS = 10_000
 _DATA_LABEL = re.compile(r'"data"\s*:\s*')
 # The venue's names of a kline's values in the order of CANDLE_FIELDS: close before high there.
@@ -193,7 +192,7 @@ def _integer(event: dict[str, Any], key: str) -> int:
 
 def _time_ms(event: dict[str, Any], key: str) -> int:
     value = _integer(event, key)
-    if value not in _TIMES_MS:
+    if value not in TIMES_MS:
         raise ProtocolViolatedError(f"{key} is {value}, not a time in milliseconds")
     return value
 
