@@ -128,7 +128,7 @@ class Attempt:
             return False
         (cursor,) = found
         self._announce(cursor)
-        await self._events.wait_until_sent(_FIRST_EVENT_S)
+        await until_stop(self._events.wait_until_sent(_FIRST_EVENT_S), self._stop)
         return await self._load(cursor)
 
     async def _load(self, cursor: Cursor | None) -> bool:
