@@ -1,0 +1,120 @@
+"""What is bounded: the time from a stop to ``interrupted``, and the memory behind a slow broker.
+
+    python tests/bench/bench_bounds.py [--stops 50]
+
+The stops come at random moments of loads from the archive at full speed, exactly once, SASL_SSL;
+the time is between the two records in Kafka, the command and the event. The slow broker takes
+2 MB/s of the user, by Kafka's own quota.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from aiokafka import AIOKafkaProducer
+from loads import candles, events_of, peak_rss_mb, running_venue, start_worker
+
+from loadertask_contract.commands import Command, ControlCommand, encode_command
+from loadertask_contract.events import EventStatus
+from loadertask_devstack.kafka import Kafka, broker, running_kafka, topics
+
+LONG_DAYS = 1_000
+LONGEST_LOAD_S = 2.0
+SLOW_BYTES_PER_S = 2_000_000
+SLOW_S = 30.0
+
+
+def main() -> int:
+    options = _options()
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-bounds-") as folder,
+        running_venue() as url,
+        running_kafka(Path(folder) / "kafka", full_jit=True) as kafka,
+    ):
+        took_s = [asyncio.run(_stop(kafka, url)) for _ in range(options.stops + 2)][2:]
+        took_s.sort()
+        print("| stop → interrupted, s | p50 | p99 | most |\n|---|---|---|---|")
+        p99 = statistics.quantiles(took_s, n=100, method="inclusive")[98]
+        print(f"| {len(took_s)} stops | {statistics.median(took_s):.2f} | {p99:.2f} |"
+              f" {took_s[-1]:.2f} |\n", flush=True)  # fmt: skip
+        _slow_down(kafka)
+        for source in ("archive", "REST"):
+            peak_mb = asyncio.run(_slow_load(kafka, url, source))
+            print(f"peak memory behind a slow broker, {source}: {peak_mb:.0f} MB", flush=True)
+    return 0
+
+
+async def _stop(kafka: Kafka, url: str) -> float:
+    """Seconds from the command to the event, by Kafka's timestamps."""
+    variables = candles(kafka, url, LONG_DAYS, LOADER_ARCHIVE_URL=url, TELEMETRY_INTERVAL="0.2")
+    worker = start_worker(variables)
+    try:
+        await _until_loading(kafka, variables)
+        await asyncio.sleep(random.uniform(0, LONGEST_LOAD_S))
+        sent_ms = await _send_stop(kafka, variables["QUEUE_ID"])
+        await asyncio.to_thread(worker.wait, 30)
+    finally:
+        worker.kill()
+    last = events_of(kafka, variables["QUEUE_ID"])[-1].payload
+    if last.status is not EventStatus.INTERRUPTED or last.timestamp is None:
+        raise SystemExit(f"the worker ended with {last}")
+    topics.delete_topic(kafka.plain, variables["KAFKA_TOPIC"])
+    return last.timestamp - sent_ms / 1000
+
+
+async def _slow_load(kafka: Kafka, url: str, source: str) -> float:
+    archive = {"LOADER_ARCHIVE_URL": url} if source == "archive" else {}
+    worker = start_worker(candles(kafka, url, LONG_DAYS, **archive))
+    await asyncio.sleep(SLOW_S)
+    worker.terminate()
+    return await asyncio.to_thread(peak_rss_mb, worker)
+
+
+async def _until_loading(kafka: Kafka, variables: Mapping[str, str]) -> None:
+    async with asyncio.timeout(30):
+        # Of another process, which sets no event of ours.
+        while not _has_records(kafka, variables["QUEUE_ID"]):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
+def _has_records(kafka: Kafka, queue_id: str) -> bool:
+    return any(event.payload.records_written for event in events_of(kafka, queue_id))
+
+
+async def _send_stop(kafka: Kafka, queue_id: str) -> int:
+    message = encode_command(ControlCommand(Command.STOP, queue_id))
+    async with AIOKafkaProducer(bootstrap_servers=kafka.plain) as producer:
+        sent = await producer.send_and_wait("queue-control", message.value, key=message.key)
+    return int(sent.timestamp)
+
+
+def _slow_down(kafka: Kafka) -> None:
+    java = broker.prepare()
+    subprocess.run(
+        [
+            "java", "-cp", f"{java.jars}/*", "kafka.admin.ConfigCommand",
+            "--bootstrap-server", kafka.plain, "--alter",
+            "--entity-type", "users", "--entity-name", "loader-transactional",
+            "--add-config", f"producer_byte_rate={SLOW_BYTES_PER_S}",
+        ],
+        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--stops", type=int, default=50)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
