@@ -95,7 +95,6 @@ class Follower:
             with suppress(SinkError):
                 await self._publisher.flush()
             raise
-        await self._publisher.flush()
 
     async def _begin(self, symbol: str) -> None:
         """Make sure that the symbol exists, for a wrong one is silent for ever; then catch up."""
@@ -123,6 +122,8 @@ class Follower:
                 await self._turn()
                 if stream.done():
                     stream.result()
+            # First of all, for a busy stream takes a second to close.
+            await self._publisher.flush()
         finally:
             companions: list[asyncio.Task[Any]] = [stream, stopping, ticking]
             for each in companions:
