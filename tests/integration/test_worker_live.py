@@ -233,6 +233,7 @@ async def test_an_order_book_begins_with_a_snapshot_and_again_after_each_gap(
     async with following(task, venue, first=3) as live:
         await live.suffers("duplicate")
         await live.suffers("swap")
+        await live.suffers("drop")
         await venue.order("shutdown", delay_s=1)
         await live.grows()
         await venue.order("reset")
@@ -244,7 +245,10 @@ async def test_an_order_book_begins_with_a_snapshot_and_again_after_each_gap(
 
     kinds = kinds_of_book(records)
     runs = [kind for kind, before in zip(kinds, ["", *kinds], strict=False) if kind != before]
-    assert runs == ["snapshot", "diff", *["gap", "snapshot", "diff"] * 3], "swap, reset, restart"
+    # A new connection after the reset may be there before the next change.
+    gaps = kinds.count("gap")
+    assert gaps in (3, 4), "swap, drop, perhaps reset, restart"
+    assert runs == ["snapshot", "diff", *["gap", "snapshot", "diff"] * gaps]
     changes = [
         json.loads(r.value) for r, kind in zip(records, kinds, strict=True) if kind == "diff"
     ]
