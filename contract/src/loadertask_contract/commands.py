@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from loadertask_contract.messages import EncodedMessage, UnreadableMessageError, parse_object
-
-# ``*`` stands in the platform's documents, ``all`` in one of its loaders.
-WILDCARDS = frozenset({"*", "all"})
+from loadertask_contract.topics import WILDCARDS
 
 
 class Command(StrEnum):

@@ -7,6 +7,9 @@ import re
 QUEUE_CONTROL_TOPIC = "queue-control"
 QUEUE_EVENTS_TOPIC = "queue-events"
 
+# Queue ids of commands to everybody: ``*`` in the platform's documents, ``all`` in one loader.
+WILDCARDS = frozenset({"*", "all"})
+
 # org.apache.kafka.common.internals.Topic: legal characters and MAX_NAME_LENGTH.
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _QUEUE_ID = re.compile(r"[a-zA-Z0-9._-]{1,200}")
@@ -33,9 +36,11 @@ def parse_queue_id(text: str) -> str:
     """``text`` when it can identify a workflow (design contract §1).
 
     Raises:
-        ValueError: it cannot.
+        ValueError: it cannot; a stop for a wildcard would stop every worker of the platform.
 
     """
+    if text in WILDCARDS:
+        raise ValueError(f"{text!r} means every queue in a command: name one of your own")
     if not _QUEUE_ID.fullmatch(text):
         raise ValueError(f"{text!r} is not a queue id: 1-200 letters, digits, '.', '_' or '-'")
     return text

@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 from loadertask_contract.intervals import Interval, parse_interval
 from loadertask_contract.task_types import LoadType, parse_load_type
 from loadertask_contract.time_range import TimeRange, parse_time_range
+from loadertask_contract.variables import QueueId
 from loadertask_operator import names
 from loadertask_operator.status import Status, parse_status
 
@@ -95,7 +96,7 @@ class Spec(_Model):
     type: Annotated[LoadType, _parsed(parse_load_type)]
     interval: Annotated[Interval | None, _parsed(parse_interval)] = None
     time_range: Annotated[TimeRange | None, _parsed(parse_time_range)] = None
-    queue_id: str | None = None
+    queue_id: QueueId | None = None
     kafka: KafkaSpec = KafkaSpec()
     binance: BinanceSpec = BinanceSpec()
     telemetry_interval: int = Field(default=5, ge=1, le=300)

@@ -75,6 +75,8 @@ def test_all_problems_are_reported_at_once_each_with_its_variable() -> None:
         ("QUEUE_ID", "", "is required"),
         ("QUEUE_ID", "a b", "is not a queue id"),
         ("QUEUE_ID", "q" * 201, "is not a queue id"),
+        ("QUEUE_ID", "all", "'all' means every queue in a command"),
+        ("QUEUE_ID", "*", "'*' means every queue in a command"),
         ("SYMBOL", "btcusdt", "capitals and digits"),
         ("SYMBOL", "BTC/USDT", "capitals and digits"),
         ("TYPE", "candles", "is not a task type"),

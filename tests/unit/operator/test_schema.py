@@ -7,6 +7,8 @@ import yaml
 from pydantic.alias_generators import to_camel
 from tests.unit.operator.worlds import NOW, make_task, task_body
 
+from loadertask_contract.topics import parse_queue_id
+from loadertask_operator.names import default_queue_id
 from loadertask_operator.schema import Spec, parse_task
 from loadertask_operator.status import (
     Condition,
@@ -63,6 +65,7 @@ def test_the_defaults_are_those_of_the_crd():
         ({"interval": "7m"}, "spec.interval"),
         ({"timeRange": "yesterday"}, "spec.timeRange"),
         ({"timeRange": None}, "timeRange"),
+        ({"queueId": "all"}, "spec.queueId"),
         ({"parallelism": "many"}, "spec.parallelism"),
         ({"kafka": {"credentialsSecretRef": {}}}, "spec.kafka.credentialsSecretRef.name"),
         ({"worker": {"env": "A=B"}}, "spec.worker.env"),
@@ -72,6 +75,10 @@ def test_a_spec_that_cannot_be_used_is_a_problem_naming_the_field(change, named)
     task = make_task(**change)
     assert task.spec is None
     assert any(named in problem for problem in task.spec_problems)
+
+
+def test_a_task_called_like_everybody_has_a_queue_id_of_its_own():
+    assert parse_queue_id(default_queue_id("all", "0123456789")) == "all-01234567"
 
 
 def test_a_status_edited_into_nonsense_loses_only_what_is_nonsense():

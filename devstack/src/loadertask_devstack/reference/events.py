@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from loadertask_contract.commands import WILDCARDS, Command
+from loadertask_contract.commands import Command
 from loadertask_contract.events import EventStatus, Progress, QueueEvent
+from loadertask_contract.topics import WILDCARDS
 from loadertask_devstack.reference.fields import fields_table
 from loadertask_devstack.reference.markdown import code, table
 
