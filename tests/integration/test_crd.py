@@ -99,6 +99,10 @@ BAD: list[tuple[Any, str]] = [
     ),
     (changed(CANDLES, kafka={"topic": "queue-control"}), "spec.kafka.topic must not be queue-"),
     (
+        changed(CANDLES, kafka={"topic": "__consumer_offsets"}),
+        "spec.kafka.topic must not be one of Kafka's own topics",
+    ),
+    (
         changed(CANDLES, kafka={"bootstrapServers": "kafka"}),
         "spec.kafka.bootstrapServers must be host:port",
     ),

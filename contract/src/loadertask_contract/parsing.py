@@ -159,15 +159,22 @@ def _shard_problems(given: Mapping[str, str]) -> list[Problem]:
 
 
 def _topic_problems(given: Mapping[str, str]) -> list[Problem]:
-    """Records in a topic of events or commands would be read as such by the whole platform."""
-    return [
+    """What lies in a topic of events or commands is read as such by the whole platform."""
+    control = given.get("QUEUE_CONTROL_TOPIC", QUEUE_CONTROL_TOPIC)
+    events = given.get("QUEUE_EVENTS_TOPIC", QUEUE_EVENTS_TOPIC)
+    topic = given.get("KAFKA_TOPIC")
+    problems = [
         Problem("KAFKA_TOPIC", f"is {variable} too: records need a topic of their own")
-        for variable, default in (
-            ("QUEUE_CONTROL_TOPIC", QUEUE_CONTROL_TOPIC),
-            ("QUEUE_EVENTS_TOPIC", QUEUE_EVENTS_TOPIC),
-        )
-        if given.get("KAFKA_TOPIC") == given.get(variable, default)
+        for variable, other in (("QUEUE_CONTROL_TOPIC", control), ("QUEUE_EVENTS_TOPIC", events))
+        if topic == other
     ]
+    if control == events:
+        # The one that was set is the one to change; the other may be a default.
+        wrong, other = "QUEUE_CONTROL_TOPIC", "QUEUE_EVENTS_TOPIC"
+        if other in given:
+            wrong, other = other, wrong
+        problems.append(Problem(wrong, f"is {other} too ({events}): each needs its own topic"))
+    return problems
 
 
 def _load_type(given: Mapping[str, str]) -> LoadType | None:

@@ -10,7 +10,11 @@ QUEUE_EVENTS_TOPIC = "queue-events"
 # Queue ids of commands to everybody: ``*`` in the platform's documents, ``all`` in one loader.
 WILDCARDS = frozenset({"*", "all"})
 
-# org.apache.kafka.common.internals.Topic: legal characters and MAX_NAME_LENGTH.
+# org.apache.kafka.common.internals.Topic: its own topics, no place for records.
+KAFKA_TOPICS = frozenset(
+    {"__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"}
+)
+# The same class: legal characters and MAX_NAME_LENGTH.
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _QUEUE_ID = re.compile(r"[a-zA-Z0-9._-]{1,200}")
 
@@ -21,12 +25,14 @@ def data_topic(queue_id: str) -> str:
 
 
 def parse_topic(name: str) -> str:
-    """``name`` when Kafka accepts it as a topic.
+    """``name`` when Kafka accepts it as a topic of its users.
 
     Raises:
         ValueError: it does not.
 
     """
+    if name in KAFKA_TOPICS:
+        raise ValueError(f"{name!r} belongs to Kafka itself: name a topic of your own")
     if not _TOPIC_NAME.fullmatch(name) or name in {".", ".."}:
         raise ValueError(f"{name!r} is not a topic name: 1-249 letters, digits, '.', '_' or '-'")
     return name

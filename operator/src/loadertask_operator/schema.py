@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 from loadertask_contract.intervals import Interval, parse_interval
 from loadertask_contract.task_types import LoadType, parse_load_type
 from loadertask_contract.time_range import TimeRange, parse_time_range
-from loadertask_contract.variables import QueueId
+from loadertask_contract.variables import QueueId, Topic
 from loadertask_operator import names
 from loadertask_operator.status import Status, parse_status
 
@@ -56,7 +56,7 @@ class SecretRef(_Model):
 class KafkaSpec(_Model):
     """Where records go, where it differs from the operator's configuration."""
 
-    topic: str | None = None
+    topic: Topic | None = None
     bootstrap_servers: str | None = None
     credentials_secret_ref: KafkaCredentialsRef | None = None
     ca_secret_ref: CaRef | None = None

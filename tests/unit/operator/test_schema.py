@@ -66,6 +66,7 @@ def test_the_defaults_are_those_of_the_crd():
         ({"timeRange": "yesterday"}, "spec.timeRange"),
         ({"timeRange": None}, "timeRange"),
         ({"queueId": "all"}, "spec.queueId"),
+        ({"kafka": {"topic": "__transaction_state"}}, "spec.kafka.topic"),
         ({"parallelism": "many"}, "spec.parallelism"),
         ({"kafka": {"credentialsSecretRef": {}}}, "spec.kafka.credentialsSecretRef.name"),
         ({"worker": {"env": "A=B"}}, "spec.worker.env"),
