@@ -183,7 +183,7 @@ def read_configuration(environment: Mapping[str, str]) -> Configuration:
     except ValidationError as error:
         problems = [*map(_problem, error.errors(include_url=False)), *problems]
     else:
-        problems += _port_problems(configuration)
+        problems += _port_problems(configuration) + _topic_problems(configuration)
     if problems:
         raise ConfigurationError(tuple(sorted(problems)))
     return configuration
@@ -205,6 +205,13 @@ def _port_problems(configuration: Configuration) -> list[str]:
     # 0 stands for any free port, twice for two.
     if port and port == configuration.metrics_port:
         return [f"HEALTH_PORT: {port} is METRICS_PORT as well: give each its own"]
+    return []
+
+
+def _topic_problems(configuration: Configuration) -> list[str]:
+    topic = configuration.queue_control_topic
+    if topic == configuration.queue_events_topic:
+        return [f"QUEUE_CONTROL_TOPIC: {topic} is QUEUE_EVENTS_TOPIC as well: give each its own"]
     return []
 
 

@@ -86,6 +86,11 @@ def test_a_bad_value_is_named_by_its_variable(variable, value):
     assert [p.split(":")[0] for p in problems(**(MINIMAL | {variable: value}))] == [variable]
 
 
+def test_one_topic_for_events_and_commands_is_refused():
+    (problem,) = problems(**MINIMAL, QUEUE_EVENTS_TOPIC="queue-control")
+    assert problem.startswith("QUEUE_CONTROL_TOPIC: queue-control is QUEUE_EVENTS_TOPIC as well")
+
+
 def test_all_problems_are_reported_at_once():
     found = problems(GRACE_SECONDS="x", LOG_LEVEL="x", KAFKA_USER="u")
     assert [p.split(":")[0] for p in found] == [
