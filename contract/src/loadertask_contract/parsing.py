@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -16,10 +16,9 @@ from loadertask_contract.environment import (
     VARIABLES,
     WorkerEnvironment,
 )
-from loadertask_contract.intervals import Interval
 from loadertask_contract.shards import shard_producer_id
 from loadertask_contract.task_types import LoadType, parse_load_type
-from loadertask_contract.time_range import TimeRange, parse_time_range
+from loadertask_contract.time_range import parse_time_range
 from loadertask_contract.topics import QUEUE_CONTROL_TOPIC, QUEUE_EVENTS_TOPIC
 
 _NEEDED = {
@@ -69,6 +68,8 @@ def parse_environment(variables: Mapping[str, str], now: datetime) -> ParsedEnvi
 
     """
     given = _without_aliases(variables)
+    ignored = _ignored(given)
+    given = {name: text for name, text in given.items() if name not in ignored}
     problems = _cross_problems(given, now)
     try:
         environment = WorkerEnvironment.model_validate(given)
@@ -76,7 +77,8 @@ def parse_environment(variables: Mapping[str, str], now: datetime) -> ParsedEnvi
         problems = [*map(_problem, error.errors()), *problems]
     if problems:
         raise EnvironmentProblemsError(tuple(sorted(set(problems))))
-    return _resolved(environment)
+    resolved, warnings = _resolved(environment)
+    return ParsedEnvironment(resolved, (*warnings, *ignored.values()))
 
 
 def _without_aliases(variables: Mapping[str, str]) -> dict[str, str]:
@@ -87,6 +89,19 @@ def _without_aliases(variables: Mapping[str, str]) -> dict[str, str]:
         if alias in given:
             given.setdefault(variable, given[alias])
     return given
+
+
+def _ignored(given: Mapping[str, str]) -> dict[str, str]:
+    """Variables that mean nothing to the type, each with what is said of it; not even parsed."""
+    load_type = _load_type(given)
+    if load_type is None:
+        return {}
+    ignored = {}
+    if "INTERVAL" in given and not load_type.task_type.has_candles:
+        ignored["INTERVAL"] = f"INTERVAL is ignored: TYPE {load_type} has no candles"
+    if "TIME_RANGE" in given and load_type.task_type.is_live:
+        ignored["TIME_RANGE"] = f"TIME_RANGE is ignored: TYPE {load_type} is live"
+    return ignored
 
 
 def _cross_problems(given: Mapping[str, str], now: datetime) -> list[Problem]:
@@ -111,7 +126,9 @@ def _range_problems(given: Mapping[str, str], now: datetime) -> list[Problem]:
     except ValueError:
         return []
     if time_range.start > now:
-        return [Problem("TIME_RANGE", f"starts in the future: {time_range}")]
+        latest = f"{now.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        message = f"{time_range} starts in the future: set START before {latest}"
+        return [Problem("TIME_RANGE", message)]
     return []
 
 
@@ -198,23 +215,13 @@ def _problem(error: object) -> Problem:
     return Problem(variable, f"{message} (it is {shown})")
 
 
-def _resolved(environment: WorkerEnvironment) -> ParsedEnvironment:
-    """Apply the rules of what wins over what, and say so."""
-    warnings = []
-    task_type = environment.load_type.task_type
-    suffix: Interval | None = environment.load_type.interval
-    changes: dict[str, Interval | TimeRange | None] = {}
-    if suffix and environment.interval and suffix is not environment.interval:
-        warnings.append(
-            f"TYPE {environment.load_type} and INTERVAL {environment.interval} differ:"
-            f" {suffix} is loaded"
-        )
-    if task_type.has_candles:
-        changes["interval"] = suffix or environment.interval
-    elif environment.interval:
-        changes["interval"] = None
-        warnings.append(f"INTERVAL is ignored: TYPE {environment.load_type} has no candles")
-    if task_type.is_live and environment.time_range:
-        changes["time_range"] = None
-        warnings.append(f"TIME_RANGE is ignored: TYPE {environment.load_type} is live")
-    return ParsedEnvironment(environment.model_copy(update=changes), tuple(warnings))
+def _resolved(environment: WorkerEnvironment) -> tuple[WorkerEnvironment, tuple[str, ...]]:
+    """With the interval in force: the suffix wins over INTERVAL, and a difference is said."""
+    suffix = environment.load_type.interval
+    if suffix is None or environment.interval in {None, suffix}:
+        return environment.model_copy(update={"interval": suffix or environment.interval}), ()
+    warning = (
+        f"TYPE {environment.load_type} and INTERVAL {environment.interval} differ:"
+        f" {suffix} is loaded"
+    )
+    return environment.model_copy(update={"interval": suffix}), (warning,)

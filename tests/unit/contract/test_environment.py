@@ -84,7 +84,11 @@ def test_all_problems_are_reported_at_once_each_with_its_variable() -> None:
         ("INTERVAL", "1H", "'1H' is not an interval"),
         ("TIME_RANGE", "", "is required for TYPE api_candles_1m"),
         ("TIME_RANGE", "2023-01-02:2023-01-01", "must be before END"),
-        ("TIME_RANGE", "2026-01-02:2026-01-03", "starts in the future"),
+        (
+            "TIME_RANGE",
+            "2026-01-02:2026-01-03",
+            "starts in the future: set START before 2026-01-01 00:00 UTC",
+        ),
         ("TIME_RANGE", "2023-02-30:2023-03-01", "'2023-02-30' is not a date"),
         ("KAFKA_TOPIC", "a/b", "is not a topic name"),
         ("KAFKA_TOPIC", "..", "is not a topic name"),
@@ -223,6 +227,14 @@ def test_what_does_not_belong_to_a_type_is_ignored_with_a_warning() -> None:
     trades = parse_environment(MINIMAL | {"TYPE": "api_trades"}, NOW)
     assert trades.environment.interval is None
     assert trades.warnings == ("INTERVAL is ignored: TYPE api_trades has no candles",)
+
+
+def test_what_is_ignored_may_be_anything() -> None:
+    book = parse_environment(
+        LIVE | {"TYPE": "ws_orderbook", "INTERVAL": "x", "TIME_RANGE": "x"}, NOW
+    )
+    assert (book.environment.interval, book.environment.time_range) == (None, None)
+    assert len(book.warnings) == 2
 
 
 def test_either_name_of_the_ca_path_is_read() -> None:
