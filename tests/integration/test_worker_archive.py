@@ -21,7 +21,7 @@ from loadertask_devstack.venue.state import VenueSettings
 from loadertask_devstack.venue.symbols import SYMBOLS
 from loadertask_worker.binance.archive import Archive, binance_archive
 from loadertask_worker.binance.rest import BinanceRest, binance_rest
-from loadertask_worker.errors import BannedError, SourceError
+from loadertask_worker.errors import BannedError, RejectedError, SourceError
 from loadertask_worker.history_plan import candle_segments, trade_segments
 from loadertask_worker.kafka.records import Page
 from loadertask_worker.tasks.candle_source import CandleSource
@@ -38,6 +38,7 @@ PATIENCE_S = 10.0
 # Its tape is short and its days are small.
 QUIET = SYMBOLS["QUIETUSDT"]
 TRADE_DAY = "2023-01-02T10:00/2023-01-02T11:00"
+END_OF_TRADES_MS = parse_time_range(TRADE_DAY).end_ms - 1
 TRADE_FILE = "/data/spot/daily/aggTrades/QUIETUSDT/QUIETUSDT-aggTrades-2023-01-02.zip"
 
 
@@ -185,14 +186,13 @@ async def test_an_archive_that_cannot_be_reached_is_asked_once_and_done_without(
     assert all("the archive gives no answer" in text for text in walk.told)
 
 
-async def test_an_outage_is_confirmed_by_rest_and_told_to_nobody(
-    replay: RunningVenue, walk: Walk
-) -> None:
+async def test_an_outage_is_confirmed_by_rest_and_told(replay: RunningVenue, walk: Walk) -> None:
     outage = "2023-03-24:2023-03-26"
     await walk.candles(outage)
     assert walk.records == await source_candles(replay, outage)
     assert len(walk.records) == 2 * 1440 - 80
-    assert walk.told == []
+    place = "[2023-03-24T12:40:00Z, 2023-03-24T14:00:00Z)"
+    assert walk.told == [f"80 candles are missing in {place}: the venue has none"]
     assert requests(replay, KLINES) > 0
 
 
@@ -302,29 +302,30 @@ async def test_a_stop_ends_the_walk_between_two_pages(replay: RunningVenue, walk
     assert walk.records == expected[: len(walk.records)]
 
 
+# What a second request may cure, and what it does cure; the rest is refused in the end.
+PASSING: list[tuple[Fault, int | None]] = [
+    (Fault(kind=FaultKind.ROWS_MISSING), 1),
+    (Fault(kind=FaultKind.TRUNCATE), 1),
+    (Fault(kind=FaultKind.HTML_200), 1),
+    *((Fault(kind=kind), times) for times in (2, None) for kind in (
+        FaultKind.ROWS_DOUBLED, FaultKind.ROWS_UNORDERED,
+        FaultKind.ROWS_NOT_NUMBERS, FaultKind.ROWS_WRONG_UNIT,
+    )),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("path", ["/api/v3/aggTrades", "/api/v3/historicalTrades"])
-@pytest.mark.parametrize(
-    ("fault", "is_repaired"),
-    [
-        (FaultKind.ROWS_MISSING, True),
-        (FaultKind.TRUNCATE, True),
-        (FaultKind.HTML_200, True),
-        (FaultKind.ROWS_DOUBLED, False),
-        (FaultKind.ROWS_UNORDERED, False),
-        (FaultKind.ROWS_NOT_NUMBERS, False),
-        (FaultKind.ROWS_WRONG_UNIT, False),
-    ],
-)
+@pytest.mark.parametrize(("fault", "times"), PASSING)
 async def test_pages_of_trades_are_right_or_refused(
-    replay: RunningVenue, walk: Walk, path: str, fault: FaultKind, is_repaired: bool
+    replay: RunningVenue, walk: Walk, path: str, fault: Fault, times: int | None
 ) -> None:
     kind = Trades.AGGREGATE if "agg" in path else Trades.RAW
     # A day that has no file yet.
     replay.state.clock.step(now_ms=parse_time_range(TRADE_DAY).end_ms + HOUR_MS)
-    # Neither the first moment nor the end: a page of records.
-    rule = Match(path=path, nth=3 if kind is Trades.AGGREGATE else 2)
-    replay.state.faults.add([FaultRule(match=rule, times=1, fault=Fault(kind=fault))])
-    if is_repaired:
+    # Neither the first moment nor the end, which is asked for twice: a page of records.
+    rule = Match(path=path, nth=4 if kind is Trades.AGGREGATE else 2)
+    replay.state.faults.add([FaultRule(match=rule, times=times, fault=fault)])
+    if times:
         await walk.trades(TRADE_DAY, kind)
         assert walk.records == source_trades(replay, TRADE_DAY, kind, QUIET)
         return
@@ -336,39 +337,71 @@ async def test_pages_of_trades_are_right_or_refused(
 async def test_an_empty_page_of_trades_is_asked_for_again(replay: RunningVenue, walk: Walk) -> None:
     replay.state.clock.step(now_ms=parse_time_range(TRADE_DAY).end_ms + HOUR_MS)
     nothing = Fault(kind=FaultKind.ROWS_MISSING, rows=1_000)
-    match = Match(path="/api/v3/aggTrades", nth=3)
+    match = Match(path="/api/v3/aggTrades", nth=4)
     replay.state.faults.add([FaultRule(match=match, times=1, fault=nothing)])
     await walk.trades(TRADE_DAY, Trades.AGGREGATE)
     assert walk.records == source_trades(replay, TRADE_DAY, Trades.AGGREGATE, QUIET)
 
 
-@pytest.mark.parametrize(
-    ("fault", "is_repaired"),
-    [
-        (FaultKind.ROWS_MISSING, True),
-        (FaultKind.TRUNCATE, True),
-        (FaultKind.ROWS_DOUBLED, False),
-        (FaultKind.ROWS_UNORDERED, False),
-        (FaultKind.ROWS_NOT_NUMBERS, False),
-        (FaultKind.ROWS_WRONG_UNIT, False),
-    ],
-)
-async def test_pages_of_candles_are_right_or_refused(
-    replay: RunningVenue, walk: Walk, fault: FaultKind, is_repaired: bool
+@pytest.mark.parametrize("rows", [500, 1_000])
+async def test_a_short_answer_about_the_end_leaves_no_trades_out(
+    replay: RunningVenue, walk: Walk, rows: int
 ) -> None:
-    # So little is not worth a file.
-    morning = "2020-01-05T00:00/2020-01-05T12:00"
-    replay.state.faults.add([FaultRule(match=Match(path=KLINES), times=1, fault=Fault(kind=fault))])
-    if is_repaired:
-        await walk.candles(morning)
-        assert walk.records == await source_candles(replay, morning)
+    replay.state.clock.step(now_ms=parse_time_range(TRADE_DAY).end_ms + HOUR_MS)
+    match = Match(path="/api/v3/aggTrades", params={"endTime": str(END_OF_TRADES_MS)})
+    short = Fault(kind=FaultKind.ROWS_MISSING, rows=rows)
+    replay.state.faults.add([FaultRule(match=match, times=1, fault=short)])
+    await walk.trades(TRADE_DAY, Trades.AGGREGATE)
+    assert walk.records == source_trades(replay, TRADE_DAY, Trades.AGGREGATE, QUIET)
+
+
+# So little is not worth a file.
+MORNING = "2020-01-05T00:00/2020-01-05T12:00"
+
+
+@pytest.mark.parametrize(("fault", "times"), PASSING)
+async def test_pages_of_candles_are_right_or_refused(
+    replay: RunningVenue, walk: Walk, fault: Fault, times: int | None
+) -> None:
+    replay.state.faults.add([FaultRule(match=Match(path=KLINES), times=times, fault=fault)])
+    if times:
+        await walk.candles(MORNING)
+        assert walk.records == await source_candles(replay, MORNING)
+        assert walk.told == []
         return
     with pytest.raises(SourceError, match="cannot be right"):
-        await walk.candles(morning)
+        await walk.candles(MORNING)
     assert walk.records == []
 
 
-async def test_years_before_the_first_candle_are_passed_at_one_request(
+@pytest.mark.parametrize(("times", "is_refused"), [(2, False), (None, True)])
+async def test_a_refusal_without_the_venues_words_is_doubted(
+    replay: RunningVenue, walk: Walk, times: int | None, is_refused: bool
+) -> None:
+    empty = Fault(kind=FaultKind.EMPTY_404)
+    replay.state.faults.add([FaultRule(match=Match(path=KLINES), times=times, fault=empty)])
+    if is_refused:
+        with pytest.raises(RejectedError):
+            await walk.candles(MORNING)
+        return
+    await walk.candles(MORNING)
+    assert walk.records == await source_candles(replay, MORNING)
+
+
+async def test_candles_that_the_venue_does_not_have_are_told_once_over_all_pages(
+    replay: RunningVenue, walk: Walk
+) -> None:
+    # Halves are missing whenever they are asked for.
+    half = Fault(kind=FaultKind.ROWS_MISSING)
+    replay.state.faults.add([FaultRule(match=Match(path=KLINES), fault=half)])
+    await walk.candles(MORNING)
+    assert walk.told == [
+        "360 candles are missing in [2020-01-05T06:00:00Z, 2020-01-05T12:00:00Z): the venue has"
+        " none"
+    ]
+
+
+async def test_years_before_the_first_candle_are_passed_at_two_requests(
     replay: RunningVenue,
 ) -> None:
     asked = parse_time_range("2012-01-01:2017-08-18")
@@ -378,4 +411,4 @@ async def test_years_before_the_first_candle_are_passed_at_one_request(
         assert from_epoch_ms(first_ms).isoformat() == "2017-08-17T04:00:00+00:00"
         before = parse_time_range("2012-01-01:2013-01-01")
         assert await source.begin_at(before.start_ms, before.end_ms) == before.end_ms
-    assert requests(replay, KLINES) == 2
+    assert requests(replay, KLINES) == 4

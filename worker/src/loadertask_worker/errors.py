@@ -52,7 +52,9 @@ class ConfigurationError(LoadError):
 
 
 class SourceError(LoadError):
-    """The venue does not deliver."""
+    """The venue does not deliver. ``may_pass``: the same request may meet another answer."""
+
+    may_pass: bool = True
 
 
 class SourceUnavailableError(SourceError):
@@ -100,6 +102,8 @@ class RejectedError(SourceError):
         super().__init__(f"the venue refuses {asked}: {shown}")
         self.status = status
         self.code = code
+        # The venue's own refusals carry a code; others are of whatever stands before it.
+        self.may_pass = code is None
 
 
 class ProtocolViolatedError(SourceError):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from loadertask_contract.intervals import count_opens
 from loadertask_worker.binance.klines import KlinePage, KlineParser
-from loadertask_worker.windows import ROWS_PER_REQUEST, Window, check_page
+from loadertask_worker.windows import ROWS_PER_REQUEST, Window
 
 if TYPE_CHECKING:
     from loadertask_contract.intervals import Interval
@@ -27,9 +27,7 @@ class CandlePages:
             SourceError: as every call of the venue; a row that was not asked for is one.
 
         """
-        page = await self._venue.klines(self._symbol, self._interval, window, self._parser)
-        check_page(window, page.opens)
-        return page
+        return await self._venue.klines(self._symbol, self._interval, window, self._parser)
 
     async def all(self, window: Window) -> KlinePage:
         """GET the candles of a window that fits into a page; twice, where it seems to lack some.

@@ -29,11 +29,13 @@ from loadertask_worker.errors import (
     BannedError,
     ConfigurationError,
     LoadError,
+    ProtocolViolatedError,
     RateLimitedError,
+    RejectedError,
     SourceUnavailableError,
 )
 from loadertask_worker.patience import Patience
-from loadertask_worker.windows import ROWS_PER_REQUEST
+from loadertask_worker.windows import ROWS_PER_REQUEST, check_page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -53,6 +55,8 @@ _LONGEST_REQUEST_S = 15.0
 _SHORTEST_REQUEST_S = 0.5
 # Each one lasts up to a minute; an address that is always over its limit needs fewer workers.
 _RATE_LIMITS_IN_A_ROW = 5
+# An impossible answer, or a refusal in nobody's words, may come from a single bad server or proxy.
+_DOUBTS_IN_A_ROW = 2
 # Clocks of computers part by some 50 µs each second.
 _CLOCK_HOLDS_S = 300.0
 # A full page is 200 kB. Nothing the venue sends is near this.
@@ -96,7 +100,13 @@ class BinanceRest:
     async def klines(
         self, symbol: str, interval: Interval, window: Window, parser: KlineParser
     ) -> KlinePage:
-        """GET klines that open in a window, at most a page of them."""
+        """GET klines that open in a window, at most a page of them; others are refused."""
+
+        def parse(body: bytes) -> KlinePage:
+            page = parser.parse(body)
+            check_page(window, page.opens)
+            return page
+
         params: Params = {
             "symbol": symbol,
             "interval": interval.value,
@@ -104,7 +114,7 @@ class BinanceRest:
             "endTime": window.end_ms - 1,
             "limit": ROWS_PER_REQUEST,
         }
-        return await self.get("klines", KLINES_WEIGHT, params, parser.parse)
+        return await self.get("klines", KLINES_WEIGHT, params, parse)
 
     async def get(
         self, endpoint: str, weight: int, params: Params, parse: Callable[[bytes], T]
@@ -133,7 +143,7 @@ class BinanceRest:
         self, endpoint: str, weight: int, params: Params, parse: Callable[[bytes], T]
     ) -> T:
         patience = Patience(self._patience_s)
-        rate_limits = 0
+        rate_limits = doubts = 0
         while True:
             admission = await self._admission(weight)
             begun_s = time.monotonic()
@@ -150,7 +160,11 @@ class BinanceRest:
                 if rate_limits >= _RATE_LIMITS_IN_A_ROW:
                     raise
                 log.warning("%s: %s; waiting", endpoint, error)
-            except SourceUnavailableError as error:
+            except (SourceUnavailableError, ProtocolViolatedError, RejectedError) as error:
+                if not isinstance(error, SourceUnavailableError):
+                    doubts += 1
+                    if doubts > _DOUBTS_IN_A_ROW or not error.may_pass:
+                        raise
                 took_s = time.monotonic() - begun_s
                 delay_s = patience.delay_after_failure(took_s, random.random())  # noqa: S311
                 if delay_s is None:

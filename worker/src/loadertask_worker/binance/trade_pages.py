@@ -7,6 +7,7 @@ Raw trades cannot be asked for by time: the aggregates know the ids of the trade
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from loadertask_contract.environment import Trades
@@ -95,9 +96,15 @@ class TradePages:
 
     async def _from_id(self, trade_id: int) -> Rows:
         """GET a page of trades: those with the lowest ids from ``trade_id`` on."""
+
+        def parse(body: bytes) -> Rows:
+            rows = self._parser.parse(body)
+            _absent(rows, trade_id, NEVER_MS)
+            return rows
+
         params: Params = {"symbol": self._symbol, "fromId": trade_id, "limit": ROWS_PER_REQUEST}
         endpoint = "aggTrades" if self._kind is Trades.AGGREGATE else "historicalTrades"
-        return await self._venue.get(endpoint, self.weight, params, self._parser.parse)
+        return await self._venue.get(endpoint, self.weight, params, parse)
 
     async def first_at(self, time_ms: int) -> FirstTrade:
         """The first trade at or after a moment.
@@ -105,7 +112,7 @@ class TradePages:
         A venue that keeps no trades from so early answers with the oldest it has.
         """
         is_raw = self._kind is Trades.RAW
-        if found := await self._aggregates(startTime=time_ms):
+        if found := await self._aggregates_twice(startTime=time_ms):
             return FirstTrade(found[0].first if is_raw else found[0].own, found[0].time_ms)
         newest_id = await self.newest_id()
         return FirstTrade(0 if newest_id is None else newest_id + 1)
@@ -118,10 +125,20 @@ class TradePages:
 
     async def end_at(self, time_ms: int) -> int:
         """The id after the last trade before a moment; 0 where the venue knows of none."""
-        found = await self._aggregates(endTime=time_ms - 1)
-        if not found:
+        last: _Aggregate | None = None
+        found = await self._aggregates_twice(endTime=time_ms - 1)
+        # A short or stale answer would end the load too early: what follows must be later.
+        while found:
+            last = found[-1]
+            following = await self._aggregates(fromId=last.own + 1)
+            found = [each for each in following if each.time_ms < time_ms and each.own > last.own]
+        if last is None:
             return 0
-        return 1 + (found[-1].last if self._kind is Trades.RAW else found[-1].own)
+        return 1 + (last.last if self._kind is Trades.RAW else last.own)
+
+    async def _aggregates_twice(self, **selection: int) -> list[_Aggregate]:
+        """The same, asked for again before it is believed that there are none."""
+        return await self._aggregates(**selection) or await self._aggregates(**selection)
 
     async def _aggregates(self, **selection: int) -> list[_Aggregate]:
         params: Params = {"symbol": self._symbol, **selection, "limit": ROWS_PER_REQUEST}
@@ -149,4 +166,7 @@ def _aggregates(body: bytes) -> list[_Aggregate]:
         found.append(
             _Aggregate(*(int(integer_cell(number, name, row.get(name))) for name in "aflT"))
         )
+    for earlier, later in pairwise(found):
+        if later.own <= earlier.own:
+            raise ProtocolViolatedError(f"trade id {later.own} comes after {earlier.own}")
     return found

@@ -11,6 +11,7 @@ from loadertask_worker.binance.archive_rows import CandleReader
 from loadertask_worker.binance.candle_pages import CandlePages
 from loadertask_worker.binance.rest import KLINES_WEIGHT, BinanceRest
 from loadertask_worker.errors import BannedError
+from loadertask_worker.gaps import Gaps
 from loadertask_worker.kafka.records import Page
 from loadertask_worker.seams import Rows, Seam
 from loadertask_worker.windows import (
@@ -34,6 +35,7 @@ class CandleSource:
 
     def __init__(self, venue: BinanceRest, symbol: str, interval: Interval) -> None:
         self._interval = interval
+        self._gaps = Gaps(interval)
         self._pages = CandlePages(venue, symbol, interval)
         self.reader = CandleReader(symbol, interval)
         self.pages_in_flight = venue.limiter.requests_in_flight(
@@ -58,8 +60,9 @@ class CandleSource:
         self.seam = self._seam_at(position)
 
     async def _first_open(self, window: Window) -> int:
-        page = await self._pages.first(window)
-        return page.opens[0] if page.opens else window.end_ms
+        # Twice: a part of an answer would hide all that comes before it.
+        pages = [await self._pages.first(window) for _ in range(2)]
+        return min(page.opens[0] if page.opens else window.end_ms for page in pages)
 
     def _seam_at(self, position: int) -> Seam:
         grid = partial(open_at_or_after, self._interval)
@@ -75,6 +78,14 @@ class CandleSource:
         """A page for each window."""
         for window in page_windows(CandlePlan(self._interval, start, end)):
             yield self._page(window)
+
+    def passed(self, start: int, page: Page | None) -> list[str]:
+        """What the grid has and the venue has not."""
+        if page is None:
+            over = self._gaps.ended()
+        else:
+            over = self._gaps.after(Window(start, page.next_position), page.positions)
+        return [self._gaps.told(gap) for gap in over]
 
     def page(self, rows: Rows, end_ms: int) -> Page:
         """Rows of a file; the last one is whole, so that data until its close is there."""

@@ -20,7 +20,7 @@ from loadertask_worker.ordered import boxed, in_order, until_stop
 from loadertask_worker.seams import Hole, OutOfOrderError, Rows, Seam
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Sequence
 
     from loadertask_worker.history_plan import Segment
     from loadertask_worker.kafka.records import Page, RecordPublisher
@@ -55,6 +55,9 @@ class Source(Protocol):
 
     def rest_pages(self, start: int, end: int) -> Iterable[Coroutine[None, None, Page]]:
         """Everything that REST has at positions in [start, end)."""
+
+    def passed(self, start: int, page: Page | None) -> Sequence[str]:
+        """What people should know once a page of REST from ``start`` on goes by; None: no more."""
 
     def page(self, rows: Rows, end_ms: int) -> Page:
         """Rows of a file that the seam has just passed, from before ``end_ms``."""
@@ -204,9 +207,16 @@ class History:
         async with aclosing(found):
             async for page in found:
                 metrics.RECORDS_READ.labels("rest").inc(len(page.records))
+                self._tell(source.passed(start, page))
+                start = page.next_position
                 if page.records:
                     yield page
+        self._tell(source.passed(start, None))
         self._end_if_stopped()
+
+    def _tell(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self._reporter.tell(text)
 
     def _end_if_stopped(self) -> None:
         if self._stop.is_set():

@@ -55,6 +55,10 @@ class TradeSource:
         for first in range(start, end, ROWS_PER_REQUEST):
             yield self._page(first, min(first + ROWS_PER_REQUEST, end))
 
+    def passed(self, start: int, page: Page | None) -> list[str]:
+        """Nothing: what ids are absent is told as it is seen."""
+        return []
+
     def page(self, rows: Rows, end_ms: int) -> Page:
         """Rows of a file."""
         return _page_of(rows, self.seam.floor)
