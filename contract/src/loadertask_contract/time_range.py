@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
-_FORMS = "YYYY-MM-DD:YYYY-MM-DD or START/END with ISO 8601 date-times"
+_FORMS = "START:END, as 2023-01-01:2023-01-02, or START/END with ISO 8601 date-times"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,16 @@ CREDENTIALS_SECRET = "kafka-loader"  # noqa: S105 - the name of a Secret
 CA_SECRET = "kafka-ca"  # noqa: S105
 
 
+class _KubernetesLoader(yaml.SafeLoader):
+    """Reads YAML as kubectl does, to which a date without quotes is text."""
+
+
+_KubernetesLoader.yaml_implicit_resolvers = {
+    first: [resolver for resolver in resolvers if resolver[0] != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 @dataclass(frozen=True)
 class LocalAttempt:
     """What a local worker process is started with."""
@@ -46,7 +56,7 @@ class LocalAttempt:
 def read_manifest(path: Path) -> LoaderTask:
     """The task of a manifest file. Raises DevstackError naming the file and what is wrong."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), _KubernetesLoader)  # noqa: S506 - a safe one
     except OSError as error:
         raise DevstackError(f"{path}: {error.strerror}", "name a file of examples/") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -61,7 +71,10 @@ def read_manifest(path: Path) -> LoaderTask:
     stored = _as_stored(path, content)
     if problems := schema_problems(stored):
         raise DevstackError("; ".join(problems), "kubectl explain and docs/reference say what fits")
-    return parse_task(stored)
+    task = parse_task(stored)
+    if task.spec is None:
+        raise DevstackError("; ".join(task.spec_problems), "correct the manifest")
+    return task
 
 
 def local_attempt(task: LoaderTask, kafka: Kafka, venue_url: str) -> LocalAttempt:
@@ -71,8 +84,6 @@ def local_attempt(task: LoaderTask, kafka: Kafka, venue_url: str) -> LocalAttemp
         DevstackError: the manifest is wrong; every problem is named.
 
     """
-    if task.spec is None:
-        raise DevstackError("; ".join(task.spec_problems), "correct the manifest")
     configuration = read_configuration(
         {
             "KAFKA_BOOTSTRAP_SERVERS": kafka.secure,

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from loadertask_contract.intervals import Interval, parse_interval
@@ -115,6 +124,26 @@ class Spec(_Model):
     job_ttl_seconds_after_finished: int = Field(default=3600, alias="jobTTLSecondsAfterFinished")
     worker: WorkerSpec = WorkerSpec()
     queue_name: str | None = None
+
+    @field_validator("interval")
+    @classmethod
+    def _only_for_candles(cls, interval: Interval | None, others: ValidationInfo) -> object:
+        load_type = others.data.get("type")
+        if interval is None or load_type is None:
+            return interval
+        if not load_type.task_type.has_candles:
+            raise ValueError("only candles have an interval: leave it out")
+        if load_type.interval not in {None, interval}:
+            raise ValueError(f"{interval} contradicts spec.type {load_type}: leave one of them out")
+        return interval
+
+    @field_validator("parallelism")
+    @classmethod
+    def _only_history_is_split(cls, parallelism: int, others: ValidationInfo) -> int:
+        load_type = others.data.get("type")
+        if parallelism > 1 and load_type is not None and load_type.task_type.is_live:
+            raise ValueError("must be 1 for ws_* types: only a range of history can be split")
+        return parallelism
 
     @model_validator(mode="after")
     def _range_only_for_history(self) -> Self:

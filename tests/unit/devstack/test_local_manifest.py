@@ -74,6 +74,21 @@ def test_a_name_that_is_too_long_for_a_pod_is_refused(tmp_path: Path) -> None:
         read_manifest(path)
 
 
+def test_a_day_without_quotes_is_told_to_be_a_start_and_an_end(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.yaml"
+    path.write_text(EXAMPLE.read_text().replace("2020-01-01:2020-01-02", "2020-01-01"))
+    with pytest.raises(DevstackError, match=r"spec\.timeRange: '2020-01-01' .*write START:END"):
+        read_manifest(path)
+
+
+def test_a_stream_in_several_parts_is_refused_as_by_the_api_server(tmp_path: Path) -> None:
+    live = EXAMPLE.with_name("05-live-trades.yaml").read_text() + "  parallelism: 3\n"
+    path = tmp_path / "manifest.yaml"
+    path.write_text(live)
+    with pytest.raises(DevstackError, match=r"spec\.parallelism: must be 1 for ws_\* types"):
+        read_manifest(path)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DevstackError, match=r"nowhere\.yaml: No such file"):
         read_manifest(tmp_path / "nowhere.yaml")
@@ -87,6 +102,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ({"telemetryIntervall": 3}, "'telemetryIntervall' was unexpected"),
         ({"telemetryInterval": 0}, "spec.telemetryInterval: 0 is less than the minimum of 1"),
         ({"kafka": {"topc": "x"}}, "spec.kafka: .*'topc' was unexpected"),
+        ({"interval": "1h"}, "spec.interval: 1h contradicts spec.type api_candles_1m"),
+        ({"queueId": "all"}, "spec.queueId: 'all' means every queue"),
         ({"timeRange": "2020-01-01:2020-02-30"}, "'2020-02-30' is not a date"),
         ({"timeRange": "2020-01-02:2020-01-01"}, "spec.timeRange: .*must be before END"),
         (
