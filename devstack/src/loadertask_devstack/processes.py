@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,11 @@ def log_tail(log: Path, lines: int = _TAIL_LINES) -> str:
     except FileNotFoundError:
         return "(no log)"
     return "\n".join(text.splitlines()[-lines:]) or "(empty log)"
+
+
+def own_command() -> str:
+    """How a person calls this program from here."""
+    return f"{os.path.relpath(sys.executable)} -m loadertask_devstack"
 
 
 def _holds_within(predicate: Callable[[], bool], timeout_s: float) -> bool:

@@ -35,6 +35,23 @@ def test_env_without_a_cluster_says_how_to_start_one(
     assert "make up" in capsys.readouterr().err
 
 
+def test_the_help_is_for_users(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    told = capsys.readouterr().out
+    assert told.startswith("usage: python -m loadertask_devstack ")
+    assert "Kafka, a replay of the venue and Kubernetes" in told
+    assert "exit codes" not in told
+
+
+def test_the_records_of_a_broker_that_does_not_run_are_not_looked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DEVSTACK_HOME", str(tmp_path))
+    assert cli.main(["records", "topic"]) == 1
+    assert "no Kafka runs for this checkout" in capsys.readouterr().err
+
+
 def test_try_with_a_missing_manifest_fails_before_anything_is_started(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
