@@ -47,10 +47,18 @@ _KubernetesLoader.yaml_implicit_resolvers = {
 
 @dataclass(frozen=True)
 class LocalAttempt:
-    """What a local worker process is started with."""
+    """What the local worker processes of a task are started with."""
 
     task: LoaderTask
     environment: Mapping[str, str]
+
+    @property
+    def environments(self) -> list[Mapping[str, str]]:
+        """That of each shard, as an Indexed Job tells it which one it is."""
+        count = int(self.environment.get("LOADER_SHARD_COUNT", "1"))
+        if count == 1:
+            return [self.environment]
+        return [{**self.environment, "JOB_COMPLETION_INDEX": str(index)} for index in range(count)]
 
 
 def read_manifest(path: Path) -> LoaderTask:

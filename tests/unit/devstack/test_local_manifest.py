@@ -48,6 +48,14 @@ def test_the_example_becomes_an_environment_that_the_worker_accepts() -> None:
     assert parsed.environment.kafka_topic == task.topic
 
 
+def test_every_shard_has_an_environment_of_its_own(tmp_path: Path) -> None:
+    task = read_manifest(manifest(tmp_path / "m.yaml", parallelism=3))
+    environments = local_attempt(task, KAFKA, "http://127.0.0.1:8080").environments
+    parsed = [parse_environment(each, datetime.now(UTC)).environment for each in environments]
+    assert [each.shard_index for each in parsed] == [0, 1, 2]
+    assert {each.shard_count for each in parsed} == {3}
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
