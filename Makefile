@@ -56,8 +56,12 @@ test: prepare ## all tests: unit, integration (real Kafka, real API server), e2e
 fuzz: setup ## look for inputs that break a decoder: SECONDS=60 for each, NAME=frame for one
 	$(BIN)/python -m tests.fuzz $(NAME)
 
-bench: prepare ## the figures of the README; make bench-operator measures one part, whole
+bench: prepare ## the figures of docs/performance.md; make bench-operator measures one part, whole
 	$(BIN)/python tests/bench/bench_worker.py
+	$(BIN)/python tests/bench/bench_scale.py
+	$(BIN)/python tests/bench/bench_bounds.py
+	$(BIN)/python tests/bench/bench_live.py
+	$(BIN)/python tests/bench/bench_weight.py
 	$(BIN)/python tests/bench/bench_operator.py --short
 	$(BIN)/python tests/bench/bench_first_sight.py
 
