@@ -219,6 +219,23 @@ async def test_a_newer_publisher_fences_the_older_one_whatever_it_does_next(
     assert values(kafka, topic) == list(range(5))
 
 
+async def test_without_transactions_the_older_of_two_publishers_gives_up_soon(
+    kafka: Kafka, kafka_access: KafkaAccess, topic: str
+) -> None:
+    agreed = terms(topic, EFFECTIVELY)
+    async with publishing(kafka_access, agreed, Committed()) as (older, _):
+        await publish_and_flush(older, page(0, 10))
+        async with publishing(kafka_access, agreed, Committed()) as (newer, cursor):
+            assert cursor == Cursor(10, 10, 10)
+            with pytest.raises(FencedError):
+                await publish_and_flush(older, page(10, 20))
+            for first in range(20, 50, 10):
+                await publish_and_flush(newer, page(first, first + 10))
+            with pytest.raises(FencedError):
+                await older.publish(page(50, 60))
+    assert values(kafka, topic) == list(range(50))
+
+
 @MODES
 async def test_nothing_follows_a_page_that_was_cut_short(
     kafka: Kafka, kafka_access: KafkaAccess, topic: str, mode: Delivery

@@ -43,12 +43,14 @@ class Note:
     """What is kept in Kafka beside the records: a cursor, and which load it is of.
 
     ``cursor`` is None before the first record. ``is_exact`` tells that no record of the load is in
-    the topic that the cursor does not count; else those after it have to be looked for.
+    the topic that the cursor does not count; else those after it have to be looked for. ``attempt``
+    grows from one attempt without transactions to the next.
     """
 
     load_name: str
     cursor: Cursor | None
     is_exact: bool
+    attempt: int = 0
 
     def is_of(self, load_name: str) -> bool:
         """Whether it was left by an attempt at the same load."""
@@ -61,6 +63,7 @@ def encode_note(note: Note) -> str:
         "version": _VERSION,
         "load": _short(note.load_name),
         "is_exact": note.is_exact,
+        "attempt": note.attempt,
     }
     if note.cursor:
         body |= asdict(note.cursor)
@@ -75,7 +78,8 @@ def parse_note(text: str) -> Note | None:
             return None
         numbers = [body.get(name) for name in ("position", "through_ms", "records")]
         cursor = None if numbers == [None] * 3 else Cursor(*map(_integer, numbers))
-        return Note(str(body["load"]), cursor, body["is_exact"] is True)
+        attempt = _integer(body.get("attempt", 0))
+        return Note(str(body["load"]), cursor, body["is_exact"] is True, attempt)
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
 

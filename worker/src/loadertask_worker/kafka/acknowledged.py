@@ -13,7 +13,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from loadertask_worker.cursor import Cursor, Note
-from loadertask_worker.errors import LoadError, SinkUnavailableError
+from loadertask_worker.errors import FencedError, LoadError, SinkUnavailableError
 from loadertask_worker.kafka.cursor_group import Kept
 from loadertask_worker.kafka.parcels import Parcel, Shipper
 from loadertask_worker.kafka.producer import MissingRightError
@@ -88,6 +88,7 @@ class AcknowledgedDelivery(Shipper):
                 await self._keep()
         except TimeoutError:
             log.warning("the cursor is left behind: the next attempt looks into the topic")
+        self.raise_failure()
 
     async def close(self) -> None:
         """Leave Kafka, within a bound; what was not acknowledged stays unknown."""
@@ -116,7 +117,7 @@ class AcknowledgedDelivery(Shipper):
             self._keeping = asyncio.create_task(self._keep_later())
 
     async def _keep_later(self) -> None:
-        while self._unkept:
+        while self._unkept and self._failure is None:
             await asyncio.sleep(_KEEP_EVERY_S)
             await self._keep()
 
@@ -125,7 +126,10 @@ class AcknowledgedDelivery(Shipper):
         if cursor is None or self._group is None:
             return
         try:
+            await self._group.check_ownership()
             note = Note(self._load_name, cursor, is_exact=False)
             await self._group.keep(Kept(note, self._producer.partition, self._next_offset))
+        except FencedError as error:
+            self._failure = self._failure or error
         except (LoadError, MissingRightError) as error:
             log.warning("the cursor could not be committed: %s", error)

@@ -8,7 +8,8 @@ with it.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import random
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.client import ConnectionGroup, CoordinationType
@@ -18,7 +19,7 @@ from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.structs import TopicPartition
 
 from loadertask_worker.cursor import Note, encode_note, parse_note
-from loadertask_worker.errors import SinkUnavailableError
+from loadertask_worker.errors import FencedError, SinkUnavailableError
 from loadertask_worker.kafka.producer import MissingRightError
 from loadertask_worker.kafka.refusals import missing_right
 from loadertask_worker.patience import answer_bound_s
@@ -34,6 +35,7 @@ _NO_GENERATION, _NO_MEMBER, _BROKERS_RETENTION = -1, "", -1
 _READ_UNCOMMITTED = 0
 _EARLIEST, _LATEST = -2, -1
 _NO_LEADER = -1
+_ATTEMPTS = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,15 @@ class Kept:
 
 
 class CursorGroup:
-    """The group of one shard of one load."""
+    """The group of one shard of one load.
+
+    Without transactions Kafka fences nobody: each attempt takes a number above all before it, and
+    whoever finds a higher one than its own has been replaced.
+    """
 
     def __init__(self, producer: BatchProducer, terms: Terms) -> None:
         self._producer, self._terms = producer, terms
+        self._attempt = 0
 
     async def kept(self) -> Kept | None:
         """What an earlier attempt has left here.
@@ -60,17 +67,33 @@ class CursorGroup:
             MissingRightError, SinkUnavailableError: it cannot be known.
 
         """
+        found = await self._found()
+        # Two that begin at once do not take the same.
+        self._attempt = _highest(found) + 1 + random.randrange(_ATTEMPTS)  # noqa: S311
+        return max(found, key=self._furthest, default=None)
+
+    async def check_ownership(self) -> None:
+        """That no later attempt has begun.
+
+        Raises:
+            FencedError: one has.
+            MissingRightError, SinkUnavailableError: it cannot be known.
+
+        """
+        if _highest(await self._found()) > self._attempt:
+            raise FencedError(self._terms.group)
+
+    async def _found(self) -> list[Kept]:
         answer = await self._ask_coordinator(
             OffsetFetchRequest(self._terms.group, None), code_index=3
         )
-        found = [
+        return [
             Kept(note, TopicPartition(topic, partition), offset)
             for topic, partitions in answer.topics
             if topic == self._terms.topic
             for partition, offset, metadata, _ in partitions
             if offset >= 0 and (note := parse_note(metadata))
         ]
-        return max(found, key=self._furthest, default=None)
 
     async def keep(self, kept: Kept) -> None:
         """Commit a note without a transaction.
@@ -80,7 +103,8 @@ class CursorGroup:
 
         """
         topic, partition = kept.partition
-        offsets = [(topic, [(partition, kept.offset, encode_note(kept.note))])]
+        note = replace(kept.note, attempt=self._attempt)
+        offsets = [(topic, [(partition, kept.offset, encode_note(note))])]
         request = OffsetCommitRequest(
             self._terms.group, _NO_GENERATION, _NO_MEMBER, _BROKERS_RETENTION, offsets
         )
@@ -150,6 +174,10 @@ class CursorGroup:
         except TimeoutError as error:
             what = f"where to go on is not known: {last or 'no answer'}"
             raise SinkUnavailableError(self._terms.patience_s, what) from error
+
+
+def _highest(found: list[Kept]) -> int:
+    return max((kept.note.attempt for kept in found), default=0)
 
 
 def _raise_for(answer: Any, code_index: int) -> None:
