@@ -59,6 +59,7 @@ class Reconciler:
         # Nothing is known of the broker yet, but that nothing has been read.
         self._is_listening: bool | None = None
         self._listening_since = clock()
+        self._absent_jobs: dict[TaskKey, tuple[str, str]] = {}
 
     def note_broker(self, is_reachable: bool) -> bool:
         """All events have been read, or none can be; whether that is news."""
@@ -78,7 +79,7 @@ class Reconciler:
     async def _step(self, key: TaskKey) -> float | None:
         task = self._store.task(key)
         if task is None:
-            self._effects.forget(key)
+            self._forget(key)
             return None
         try:
             observed = await self._gather(task)
@@ -112,14 +113,23 @@ class Reconciler:
         )
 
     async def _find_job(self, task: LoaderTask, attempt: CurrentAttempt) -> JobState | None:
-        """The Job of the attempt; absence is believed only from the API server itself."""
+        """The Job of the attempt; absence is believed only from the API server itself.
+
+        Of an attempt that has ended it is asked once: its Job may still be on its way out, and no
+        second one may be made meanwhile; but it never comes back.
+        """
         known = self._store.job(task.namespace, attempt.job_name)
-        is_over = task.status.ending_of(attempt.number) is not None or is_terminal(task.status)
-        if is_over or (known and known.owner_uid == task.uid):
+        if is_terminal(task.status) or (known and known.owner_uid == task.uid):
+            return known
+        place = (task.uid, attempt.job_name)
+        has_ended = task.status.ending_of(attempt.number) is not None
+        if has_ended and self._absent_jobs.get(task.key) == place:
             return known
         try:
             job = await self._api.get_job(task.namespace, attempt.job_name)
         except NotFoundError:
+            if has_ended:
+                self._absent_jobs[task.key] = place
             return None
         if job.owner_uid == task.uid:
             self._store.remember_job(job)
@@ -141,7 +151,11 @@ class Reconciler:
             live = await self._api.get_task(task.key)
         except NotFoundError:
             self._store.forget_task(task.key, task.uid)
-            self._effects.forget(task.key)
+            self._forget(task.key)
             return None
         self._store.remember_task(live)
         return 0
+
+    def _forget(self, key: TaskKey) -> None:
+        self._effects.forget(key)
+        self._absent_jobs.pop(key, None)

@@ -324,6 +324,23 @@ async def test_a_whole_life_costs_eight_writes_at_most():
     assert world.inbox.ledger.committable() == {0: 2}
 
 
+async def test_no_job_is_made_while_the_one_before_is_leaving_unseen():
+    world = Harness()
+    await world.settle()
+    world.now += timedelta(seconds=700)
+    await world.settle()
+    assert world.api.jobs["btc-1"].is_deleting
+    world.sees_jobs = False
+    world.store.forget_job("loads", "btc-1", "uid-btc-1")
+    world.now += timedelta(seconds=30)
+    await world.settle()
+    assert world.api.created == ["btc-1"]
+    world.api.end_deletions()
+    world.store.forget_job("loads", "btc-1", "uid-btc-1")
+    await world.settle()
+    assert world.api.created == ["btc-1", "btc-2"]
+
+
 async def test_nothing_is_written_when_nothing_changed():
     world = Harness()
     await world.settle()
