@@ -276,6 +276,7 @@ async def test_a_second_pod_takes_over_and_the_first_says_nothing_more(
             long.command(Command.STOP)
             ended = await second.ended()
     assert fenced.exit_code == 75, fenced.stderr
+    assert "another worker delivers as" in fenced.stderr
     assert "Traceback" not in fenced.stderr
     assert ended.exit_code == 0, ended.stderr
     opens = [json.loads(value)["open_time"] for value in await long.values()]
@@ -297,6 +298,7 @@ async def test_a_topic_that_vanishes_ends_the_attempt_when_the_patience_is_over(
         topics.delete_topic(task.kafka.plain, task.variables["KAFKA_TOPIC"])
         ended = await worker.ended(30)
     assert ended.exit_code == 75, ended.stderr
+    assert f"topic {task.variables['KAFKA_TOPIC']} is gone" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -109,6 +109,18 @@ async def test_a_stop_command_with_stalled_records_is_a_stop_and_no_error(
     assert "were not acknowledged by Kafka" in last.payload.message
 
 
+async def test_sigterm_with_stalled_records_ends_soon_and_is_no_error(task: Task) -> None:
+    async with running_worker(task.but(TIME_RANGE=LONG).variables) as worker:
+        await worker.has_loaded()
+        topics.delete_topic(task.kafka.plain, task.variables["KAFKA_TOPIC"])
+        worker.terminate()
+        ended = await worker.ended(timeout_s=10)
+    assert ended.exit_code == 75, ended.stderr
+    assert await task.statuses() == [EventStatus.STARTED]
+    last = (await task.events())[-1]
+    assert last.progress.reason in ("Terminated", "DeliveryUnknown")
+
+
 @pytest.mark.parametrize("is_terminated", [False, True])
 async def test_a_silent_name_server_does_not_hold_up_the_exit(
     task: Task, tmp_path: Path, is_terminated: bool

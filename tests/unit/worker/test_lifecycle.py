@@ -114,9 +114,16 @@ def statuses(events: list[Event]) -> list[str]:
         ),
         (
             (START, Terminated(), LoadFailed(DeliveryUnknownError(7, "no answer"))),
-            ["started", "error"],
+            ["started", "loading"],
             75,
             "DeliveryUnknown",
+        ),
+        ((START, Terminated(), LoadFailed(BannedError(BAN))), ["started", "loading"], 69, "Banned"),
+        (
+            (START, Terminated(), LoadFailed(SinkRejectedError("t", "too large"))),
+            ["started", "error"],
+            78,
+            "RefusedByKafka",
         ),
         (
             (LoadFailed(ConfigurationError.of("CA_PATH", "is odd")),),

@@ -200,6 +200,11 @@ def _fail(state: Lifecycle, error: Exception, now_s: float) -> Step:
     if isinstance(error, BannedError):
         progress = state.progress.model_copy(update={"banned_until": error.until})
         state = replace(state, progress=progress)
+    if state.wish is Wish.TERMINATE and recovery_from(error.exit_code) is not Recovery.GIVE_UP:
+        # As without the error: the next attempt goes on, and no terminal event contradicts it.
+        message = f"Asked to terminate after {state.records} records; {error}"
+        event = _event(state, EventStatus.LOADING, message, now_s, reason=error.reason)
+        return replace(state, final=event, exit_code=error.exit_code), (event,)
     return _terminal(
         state, EventStatus.ERROR, str(error), error.exit_code, now_s, reason=error.reason
     )

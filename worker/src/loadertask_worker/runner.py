@@ -25,6 +25,7 @@ from loadertask_worker import inputs, metrics
 from loadertask_worker.errors import (
     ConfigurationError,
     DeliveryUnknownError,
+    FencedError,
     LoadError,
     SinkError,
 )
@@ -48,6 +49,8 @@ log = logging.getLogger(__name__)
 # What a load may take to commit what it holds, once it was asked to end; then it is aborted.
 _COMMIT_S = 2.0
 _LAST_EVENT_S = 3.0
+# An event that is not terminal decides nothing: with Kafka gone, the pod has to go all the same.
+_LAST_LOADING_S = 1.0
 _FIRST_EVENT_S = 10.0
 
 
@@ -194,6 +197,8 @@ class Attempt:
             first = first.exceptions[0]
         if not isinstance(first, LoadError):
             log.error("a bug in the loader", exc_info=first)
+        if isinstance(first, FencedError):
+            log.warning("%s", first)  # no event says so
         if isinstance(first, SinkError):
             self._stop.set()  # it has used up the patience with Kafka
         self._give(inputs.LoadFailed(first))
@@ -204,7 +209,10 @@ class Attempt:
             sent = self._events.wait_until_sent(self._environment.patience_s)
             if await until_stop(sent, self._stop):
                 return True
-            return await self._events.wait_until_sent(_LAST_EVENT_S)
+            final = self._state.final
+            is_terminal = final is not None and final.payload.status.is_terminal
+            limit_s = _LAST_EVENT_S if is_terminal else _LAST_LOADING_S
+            return await self._events.wait_until_sent(limit_s)
         except ConfigurationError as error:
             log.warning("%s", error)
             return True

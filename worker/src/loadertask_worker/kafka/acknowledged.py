@@ -13,7 +13,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from loadertask_worker.cursor import Cursor, Note
-from loadertask_worker.errors import FencedError, LoadError, SinkUnavailableError
+from loadertask_worker.errors import FencedError, LoadError
 from loadertask_worker.kafka.cursor_group import Kept
 from loadertask_worker.kafka.parcels import Parcel, Shipper
 from loadertask_worker.kafka.producer import MissingRightError
@@ -92,6 +92,7 @@ class AcknowledgedDelivery(Shipper):
 
     async def close(self) -> None:
         """Leave Kafka, within a bound; what was not acknowledged stays unknown."""
+        self._stalls.close()
         if self._keeping:
             self._keeping.cancel()
         await stop_within_bound(self._producer.raw.stop(), "record producer")
@@ -103,7 +104,7 @@ class AcknowledgedDelivery(Shipper):
             )
             if not done:
                 what = f"{self.unsettled} records wait for acknowledgement"
-                raise SinkUnavailableError(self._terms.patience_s, what)
+                raise self._producer.silence(what, self.unsettled)
         self.raise_failure()
 
     def _acknowledged(self, parcel: Parcel, offset: int) -> None:

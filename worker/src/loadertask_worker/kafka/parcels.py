@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from loadertask_worker import metrics
 from loadertask_worker.kafka.refusals import meaning
+from loadertask_worker.kafka.stalls import StallWatch
 from loadertask_worker.patience import answer_bound_s
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Shipper:
         self._bound_s = answer_bound_s(terms.patience_s)
         self._on_committed = on_committed
         self._failure: LoadError | None = None
+        self._stalls = StallWatch(producer.brokers, terms.patience_s)
         self.unsettled = 0
 
     def raise_failure(self) -> None:
@@ -77,16 +79,20 @@ class Shipper:
             raise self._failed(error) from error
         self.unsettled += parcel.records
         _BUFFERED.inc(parcel.size_bytes)
+        self._stalls.sent()
         promise.add_done_callback(partial(self._answered, parcel, time.monotonic()))
         return promise
 
     def _answered(self, parcel: Parcel, sent_s: float, promise: asyncio.Future[Any]) -> None:
         _BUFFERED.dec(parcel.size_bytes)
         if promise.cancelled():
+            self._stalls.failed()
             return
         if error := promise.exception():
+            self._stalls.failed()
             self._failed(error)
             return
+        self._stalls.acknowledged()
         metrics.ACKNOWLEDGEMENT_SECONDS.observe(time.monotonic() - sent_s)
         self._acknowledged(parcel, promise.result().offset)
 

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.partitioner import DefaultPartitioner
 
-from loadertask_worker.errors import SinkUnavailableError
+from loadertask_worker.errors import DeliveryUnknownError, SinkError, SinkUnavailableError
 from loadertask_worker.kafka.refusals import meaning, missing_right
 from loadertask_worker.kafka.stopping import stop_within_bound
 from loadertask_worker.patience import answer_bound_s
@@ -70,7 +70,7 @@ class BatchProducer:
         """The client's promise for a batch; waits while another batch waits for Kafka.
 
         Raises:
-            SinkUnavailableError: Kafka takes no more within the patience.
+            SinkError: Kafka takes no more within the patience.
             KafkaError, AssertionError: the producer can send no more.
 
         """
@@ -87,7 +87,19 @@ class BatchProducer:
                     return future
         except TimeoutError as error:
             what = "it takes no more records"
-            raise SinkUnavailableError(self._terms.patience_s, what) from error
+            raise self.silence(what, batch.record_count()) from error
+
+    def silence(self, what: str, records: int) -> SinkError:
+        """The error for no answer within the patience: brokers that are gone, or the topic."""
+        cluster, topic = self.raw.client.cluster, self._terms.topic
+        if topic not in cluster.topics(exclude_internal_topics=False):
+            return DeliveryUnknownError(records, f"topic {topic} is gone")
+        return SinkUnavailableError(self._terms.patience_s, f"{self.brokers}: {what}")
+
+    @property
+    def brokers(self) -> str:
+        """Where they are, for people."""
+        return ", ".join(f"{host}:{port}" for host, port in self._access.servers)
 
     def cause_of(self, error: BaseException) -> BaseException:
         """What ended aiokafka's sender, of which ``error`` may be a mere consequence."""

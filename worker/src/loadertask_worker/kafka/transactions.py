@@ -16,7 +16,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from loadertask_worker import metrics
 from loadertask_worker.cursor import Cursor, Note, encode_note
-from loadertask_worker.errors import LoadError, SinkUnavailableError
+from loadertask_worker.errors import LoadError
 from loadertask_worker.kafka.cursor_group import Kept
 from loadertask_worker.kafka.parcels import Parcel, Shipper
 from loadertask_worker.kafka.stopping import stop_within_bound
@@ -94,6 +94,7 @@ class TransactionalDelivery(Shipper):
 
     async def close(self) -> None:
         """Leave Kafka within a bound; an open transaction is aborted, so that no reader waits."""
+        self._stalls.close()
         if self._due:
             self._due.cancel()
         for commit in self._commits:
@@ -149,7 +150,7 @@ class TransactionalDelivery(Shipper):
         except TimeoutError as error:
             metrics.TRANSACTIONS.labels("unknown").inc()
             what = f"a transaction of {self.unsettled} records could not be committed"
-            self._failure = SinkUnavailableError(self._terms.patience_s, what)
+            self._failure = self._producer.silence(what, self.unsettled)
             raise self._failure from error
         except (KafkaError, AssertionError) as error:
             metrics.TRANSACTIONS.labels("unknown").inc()
