@@ -155,6 +155,22 @@ def test_a_worker_has_a_place_for_the_large_files_of_the_archive():
     assert mount == {"name": volume["name"], "mountPath": "/tmp"}
 
 
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"spec": None},
+        {"spec": {"containers": None}},
+        {"spec": {"containers": [None]}},
+        {"spec": {"containers": [{"name": "loader", "volumeMounts": None}]}},
+        {"spec": {"containers": [{"name": "loader", "volumeMounts": [None]}]}},
+        {"spec": {"containers": [{"name": "loader", "volumeMounts": "tmp"}]}},
+    ],
+)
+def test_nonsense_in_a_pod_template_is_left_to_the_api_server(nonsense):
+    containers = pod_of(worker={"podTemplate": nonsense})["spec"]["containers"]
+    assert "loader" in [container["name"] for container in containers if container]
+
+
 def test_a_pod_template_adds_and_the_contract_wins():
     template = {
         "metadata": {

@@ -5,7 +5,7 @@ Order of layers: our defaults, the task's ``podTemplate`` (it adds), then what t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from loadertask_contract.environment import render_environment
@@ -127,9 +127,7 @@ def _pod_template(
 
 def _temporary_files(asked: Mapping[str, Any]) -> dict[str, Any]:
     """A place for large files of the archive, unless the task mounts one itself."""
-    containers = asked.get("spec", {}).get("containers", [])
-    mounts = [mount for each in containers for mount in each.get("volumeMounts", [])]
-    if any(mount.get("mountPath") == _TEMPORARY_DIRECTORY for mount in mounts):
+    if any(mount.get("mountPath") == _TEMPORARY_DIRECTORY for mount in _mounts(asked)):
         return {}
     name = "loader-temporary-files"
     mount = {"name": name, "mountPath": _TEMPORARY_DIRECTORY}
@@ -140,6 +138,19 @@ def _temporary_files(asked: Mapping[str, Any]) -> dict[str, Any]:
             "volumes": [volume],
         }
     }
+
+
+def _mounts(asked: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The mounts of a template that nobody has checked: nonsense is the API server's to refuse."""
+    template = asked.get("spec")
+    containers = template.get("containers") if isinstance(template, Mapping) else None
+    for container in containers if isinstance(containers, list) else ():
+        mounts = container.get("volumeMounts") if isinstance(container, Mapping) else None
+        yield from (
+            mount
+            for mount in (mounts if isinstance(mounts, list) else ())
+            if isinstance(mount, Mapping)
+        )
 
 
 def _defaults(spec: Spec) -> dict[str, Any]:
