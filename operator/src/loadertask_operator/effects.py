@@ -18,12 +18,12 @@ from loadertask_operator.lifetimes import Lifetimes
 from loadertask_operator.manifests.job import render_job
 from loadertask_operator.metrics import Metrics
 from loadertask_operator.observed import JobState, Observed
-from loadertask_operator.overlaps import Rival
 from loadertask_operator.plan import Notice, Plan, Propagation
 from loadertask_operator.ports import Api, StopSender
 from loadertask_operator.schema import LoaderTask, TaskKey
 from loadertask_operator.status import CurrentAttempt, Status
 from loadertask_operator.store import Store
+from loadertask_operator.turns import Turns
 from loadertask_operator.writes import WriteBudget
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Effects:
         configuration: Configuration,
         metrics: Metrics,
         clock: Callable[[], datetime],
-        rival_of: Callable[[LoaderTask], Rival | None],
+        turns: Turns,
     ) -> None:
         self._api = api
         self._store = store
@@ -50,7 +50,7 @@ class Effects:
         self._configuration = configuration
         self._metrics = metrics
         self._clock = clock
-        self._rival_of = rival_of
+        self._turns = turns
         self._budget = WriteBudget(configuration.status_write_s)
         self._lifetimes = Lifetimes(metrics)
         self._stopped_queues: dict[TaskKey, str] = {}
@@ -117,18 +117,19 @@ class Effects:
         wants_it = live.uid == task.uid and live.deletion_time is None
         if not wants_it or is_terminal(live.status) or live.status.current_attempt != attempt:
             return 0
-        if self._rival_of(live):
+        if self._turns.rival_of(live):
             # Seen since the decision was made: of two that come together, one has to wait.
             return 0
         try:
-            job = await self._api.create_job(render_job(live, self._configuration, attempt))
+            with self._turns.starting(live.key):
+                job = await self._api.create_job(render_job(live, self._configuration, attempt))
+                self._store.remember_job(job)
         except ConflictError:
             # Ours is adopted, another's becomes a NameConflict, by the next look.
             return 0
         except RefusedError as error:
             return self._note_refusal(task, error)
         self._refusals.pop(task.key, None)
-        self._store.remember_job(job)
         self._metrics.submit_latency.observe((self._clock() - task.creation_time).total_seconds())
         expected = expectation(live.spec, self._clock())
         message = f"created Job {job.name}" + (f": {expected}" if expected else "")

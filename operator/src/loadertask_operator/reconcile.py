@@ -53,7 +53,7 @@ class Reconciler:
         self._pod_refusals = PodRefusals(api, clock, interval)
         self._turns = Turns(store, configuration.worker_kafka_servers, wake)
         self._effects = Effects(
-            api, store, inbox, stop_sender, configuration, metrics, clock, self._turns.rival_of
+            api, store, inbox, stop_sender, configuration, metrics, clock, self._turns
         )
         self._rules = Rules(grace=configuration.grace)
         # Nothing is known of the broker yet, but that nothing has been read.

@@ -6,7 +6,8 @@ It looks at what the cluster was last seen to hold, and decides nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from loadertask_operator.conditions import ConditionType, Reason, is_terminal
 from loadertask_operator.overlaps import Rival, is_older, why_overlapping
@@ -22,6 +23,7 @@ class Turns:
         self._default_servers = default_servers
         self._wake = wake
         self._waiting: defaultdict[TaskKey, set[TaskKey]] = defaultdict(set)
+        self._starting: set[TaskKey] = set()
 
     def rival_of(self, task: LoaderTask) -> Rival | None:
         """The unfinished task that ``task`` has to wait for: one at work, or an older one."""
@@ -36,6 +38,15 @@ class Turns:
         first, why = min(rivals, key=lambda rival: (rival[0].creation_time, rival[0].uid))
         self._waiting[first.key].add(task.key)
         return Rival(first.key, why)
+
+    @contextmanager
+    def starting(self, key: TaskKey) -> Iterator[None]:
+        """While its Job is being made, a task is at work: an older one seen meanwhile waits."""
+        self._starting.add(key)
+        try:
+            yield
+        finally:
+            self._starting.discard(key)
 
     def note_look(self, key: TaskKey) -> None:
         """A task was looked at: when it stands in nobody's way any more, the others are woken."""
@@ -54,6 +65,8 @@ class Turns:
 
     def _is_at_work(self, task: LoaderTask) -> bool:
         """Whether a worker of it may run; of one that has ended, its finalizer tells."""
+        if task.key in self._starting:
+            return True
         attempt = task.status.current_attempt
         if attempt is None or is_terminal(task.status):
             return task.has_finalizer and is_terminal(task.status)

@@ -12,6 +12,7 @@ from tests.unit.operator.test_decide import condition
 from tests.unit.operator.test_reconcile import KEY, Harness
 from tests.unit.operator.worlds import NOW, make_task
 
+from loadertask_operator.errors import RefusedError
 from loadertask_operator.observed import JobOutcome
 from loadertask_operator.overlaps import is_older, why_overlapping
 from loadertask_operator.schema import TaskKey
@@ -135,6 +136,39 @@ async def test_of_two_that_come_together_the_one_that_is_told_late_of_the_older_
     await world.look(KEY)
     assert world.api.created == []
     assert condition(world.status_of(KEY), "Accepted") == ("False", "Overlaps")
+    await world.look(world.other.key)
+    assert world.api.created == ["eth-1"]
+
+
+async def test_an_older_task_seen_while_the_job_of_a_younger_is_being_made_waits_for_it():
+    world = Pair(born=-1)
+    create_job = world.api.create_job
+
+    async def seen_meanwhile(manifest):
+        world.api.create_job = create_job
+        world.appear()
+        await world.look(world.other.key)
+        return await create_job(manifest)
+
+    world.api.create_job = seen_meanwhile
+    await world.look(KEY)
+    assert world.api.created == ["btc-1"]
+    assert condition(world.status_of(world.other.key), "Accepted") == ("False", "Overlaps")
+
+
+async def test_a_task_whose_job_was_refused_lets_the_older_one_go_first():
+    world = Pair(born=-1)
+    create_job = world.api.create_job
+
+    async def refused(manifest):
+        world.api.create_job = create_job
+        world.appear()
+        await world.look(world.other.key)
+        raise RefusedError(403, "quota")
+
+    world.api.create_job = refused
+    await world.look(KEY)
+    assert world.other.key in world.woken
     await world.look(world.other.key)
     assert world.api.created == ["eth-1"]
 
