@@ -23,7 +23,8 @@ from loadertask_operator.shards import speaker, word_of_all
 from loadertask_operator.status import CurrentAttempt, Phase, Status, shortened, whole_seconds
 from loadertask_operator.waiting import image_problem, lacks_image
 
-_STALE_AFTER_INTERVALS = 3
+STALE_AFTER_INTERVALS = 3
+"""After how many silent telemetry intervals a worker counts as silent."""
 _IN_PROGRESS = {Phase.PENDING, Phase.STARTING, Phase.STOPPING, Phase.RETRYING}
 _NEEDS_A_PERSON = {
     Reason.INVALID_SPEC,
@@ -229,7 +230,7 @@ class Situation:
         if last is None or speaker(self.status, last.producer) is None:
             return Claim(fresh, Truth.FALSE, Reason.NO_EVENTS_YET), None
         interval_s = spec.telemetry_interval if spec else 5
-        stale_at = last.time + timedelta(seconds=_STALE_AFTER_INTERVALS * interval_s)
+        stale_at = last.time + timedelta(seconds=STALE_AFTER_INTERVALS * interval_s)
         if self.now < stale_at:
             return Claim(fresh, Truth.TRUE, Reason.RECEIVING), stale_at
         return Claim(fresh, Truth.FALSE, Reason.STALE, "no event for three intervals"), None

@@ -43,6 +43,14 @@ def test_only_more_records_or_later_data_is_progress(second, fails_at):
     assert "spec.progressDeadlineSeconds" in failed.status.message
 
 
+@pytest.mark.parametrize("kind", [SPEC, LIVE])
+def test_a_worker_that_speaks_more_rarely_than_the_deadline_stands_not_still(kind):
+    task = started(**kind, telemetryInterval=300)
+    event = (0, "loading", {"written": 1})
+    assert heard(task, event, at=899).status.phase == "Running"
+    assert heard(task, event, at=900).status.reason == "ProgressDeadlineExceeded"
+
+
 def test_the_clock_begins_with_the_first_event_and_is_kept_in_the_status():
     task = started(**SPEC)
     begun = heard(task, (30, "started", {}), at=30)

@@ -14,7 +14,7 @@ from loadertask_operator.conditions import Reason
 from loadertask_operator.plan import Plan
 from loadertask_operator.policies.endings import conclude
 from loadertask_operator.schema import Spec
-from loadertask_operator.situation import Situation
+from loadertask_operator.situation import STALE_AFTER_INTERVALS, Situation
 
 
 def on_standstill(situation: Situation) -> Plan | None:
@@ -44,7 +44,11 @@ def progress_deadline(situation: Situation) -> datetime | None:
     if last is None or not situation.observed.has_caught_up:
         return None
     begun = max(last, job.started_at or job.created_at)
-    deadline = begun + timedelta(seconds=spec.progress_deadline_seconds)
+    # Nobody can tell of progress more often than it speaks.
+    patience_s = max(
+        spec.progress_deadline_seconds, STALE_AFTER_INTERVALS * spec.telemetry_interval
+    )
+    deadline = begun + timedelta(seconds=patience_s)
     listening_since = situation.observed.listening_since
     if listening_since is None or listening_since <= begun:
         return deadline
