@@ -273,3 +273,15 @@ async def test_a_stream_that_cannot_be_ends_the_attempt(
 
     assert ended.exit_code == exit_code, ended.stderr
     assert (await task.events())[-1].progress.reason == reason
+
+
+async def test_a_symbol_that_does_not_trade_is_followed_with_a_word_about_it(
+    new_task: Callable[..., Task],
+) -> None:
+    task = new_task("ws_trades", SYMBOL="BREAKUSDT")
+    async with running_worker(task.variables) as worker:
+        await worker.says("BREAKUSDT does not trade now: the venue says BREAK")
+        worker.terminate()
+        ended = await worker.ended()
+    assert ended.exit_code == ExitCode.TRY_AGAIN, ended.stderr
+    assert any("does not trade" in event.payload.message for event in await task.events())

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 
 import pytest
 from tests.integration.venue_stream_client import StreamVenue, stream_venue
+from tests.integration.worker_process import eventually
 
 from loadertask_worker.binance.connection import Leaving
 from loadertask_worker.binance.streams import Stream, StreamLimits
 from loadertask_worker.errors import RejectedError, SourceUnavailableError
+from loadertask_worker.live import pacing
 from loadertask_worker.live.buffer import FrameBuffer
 
 pytestmark = pytest.mark.integration
@@ -143,9 +146,26 @@ async def test_a_stream_is_left_when_its_silence_is_proved(venue: StreamVenue) -
 
 async def test_a_venue_that_refuses_the_stream_is_told_at_once(venue: StreamVenue) -> None:
     url = address(venue).replace("/ws/", "/nosuchpath/")
-    with pytest.raises(RejectedError, match="HTTP 404"):
+    with pytest.raises(RejectedError, match=r": .*\(HTTP 404\); is BINANCE_WS_URL right\?$"):
         async with reading(url) as read:
             await read.until(lambda: False)
+
+
+async def test_frames_that_are_too_large_are_named_as_the_cause(venue: StreamVenue) -> None:
+    limits = StreamLimits(max_frame_bytes=10)
+    with pytest.raises(SourceUnavailableError, match=r"end as they begin: .*1009.*too big"):
+        async with reading(address(venue), limits, patience_s=0.5) as read:
+            await read.until(lambda: False)
+
+
+async def test_the_wait_that_is_told_is_the_wait_of_the_pacer(
+    venue: StreamVenue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pacing, "_FREE_CONNECTS", 1)
+    await venue.control("POST", "streams/faults", [{"fault": {"kind": "end"}, "match": {}}])
+    async with reading(address(venue)):
+        await eventually(lambda: "again in" in caplog.text, 10)
+    assert re.search(r"end as they begin.*; again in 5\.[01] s", caplog.text)
 
 
 async def test_streams_that_end_as_they_begin_use_up_the_patience(venue: StreamVenue) -> None:

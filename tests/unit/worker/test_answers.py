@@ -98,8 +98,17 @@ def test_the_used_weight_is_a_whole_number_or_unknown(text: str, weight: int | N
     assert Answer(200, {"X-MBX-USED-WEIGHT-1M": text}, b"").used_weight == weight
 
 
-def test_a_refusal_repeats_what_the_venue_said() -> None:
-    error = error_of(Answer(400, {}, refused(-1121)), ASKED, NOW)
-    assert str(error) == (
-        "the venue refuses klines of symbol NOSUCHPAIR: Invalid symbol. (HTTP 400, code -1121)"
-    )
+@pytest.mark.parametrize(
+    ("status", "body", "text"),
+    [
+        (400, refused(-1121), "Invalid symbol. (HTTP 400, code -1121); is SYMBOL right?"),
+        (400, refused(-1100), "Invalid symbol. (HTTP 400, code -1100)"),
+        (404, b"<h1>404</h1>", "<h1>404</h1> (HTTP 404); is BINANCE_API_URL right?"),
+        (404, b"", "(HTTP 404); is BINANCE_API_URL right?"),
+    ],
+)
+def test_a_refusal_repeats_what_was_said_and_names_what_to_look_at(
+    status: int, body: bytes, text: str
+) -> None:
+    error = error_of(Answer(status, {}, body), ASKED, NOW)
+    assert str(error) == f"the venue refuses klines of symbol NOSUCHPAIR: {text}"

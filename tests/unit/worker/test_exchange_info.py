@@ -48,6 +48,23 @@ def test_limits_that_cannot_be_read_are_the_documented_ones(limits: Any) -> None
     assert (info.weight, info.requests) == (REQUEST_WEIGHT, RAW_REQUESTS)
 
 
+@pytest.mark.parametrize(
+    ("symbols", "status", "trades"),
+    [
+        ([{"symbol": "BTCUSDT", "status": "TRADING"}], "TRADING", True),
+        ([{"symbol": "LUNAUSDT", "status": "BREAK"}], "BREAK", False),
+        ([{"symbol": "BTCUSDT", "status": "CANCEL_ONLY"}], "CANCEL_ONLY", False),
+        ([{}], None, True),
+        ([], None, True),
+        (None, None, True),
+        ("x", None, True),
+    ],
+)
+def test_whether_the_symbol_trades_is_read(symbols: Any, status: str | None, trades: bool) -> None:
+    info = parse_exchange_info(body(symbols=symbols))
+    assert (info.status, info.trades) == (status, trades)
+
+
 @pytest.mark.parametrize("answer", [b"", b"<html>", b"{", b"[" * 100_000])
 def test_what_is_not_json_may_be_tried_again(answer: bytes) -> None:
     with pytest.raises(SourceUnavailableError):

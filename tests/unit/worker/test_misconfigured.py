@@ -41,9 +41,9 @@ def test_a_wrong_events_topic_leaves_the_usual_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "variable", ["QUEUE_ID", "KAFKA_PASSWORD_PRODUCER", "KAFKA_BOOTSTRAP_SERVERS"]
+    "variable", ["QUEUE_ID", "KAFKA_PASSWORD_PRODUCER", "KAFKA_BOOTSTRAP_SERVERS", "CA_PATH"]
 )
-def test_without_a_name_a_login_or_a_broker_nothing_can_be_reported(variable: str) -> None:
+def test_without_a_name_a_login_a_ca_or_a_broker_nothing_can_be_reported(variable: str) -> None:
     assert reporting_environment(GIVEN, wrong(variable)) is None
 
 

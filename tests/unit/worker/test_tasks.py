@@ -42,7 +42,7 @@ def test_an_end_in_the_future_is_announced_as_cut() -> None:
     )
     assert started.total == 720
     assert started.warnings == (
-        "END 2024-01-03T00:00:00+00:00 is cut to the last closed candle: 2024-01-02T12:00:00Z",
+        "END 2024-01-03T00:00:00Z is cut to the last closed candle: 2024-01-02T12:00:00Z",
     )
 
 

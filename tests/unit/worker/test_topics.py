@@ -30,6 +30,7 @@ class Broker:
     def __init__(self, *sights: Any, created: int = CREATED) -> None:
         self.sights, self.created = list(sights), created
         self.creations = self.connections = 0
+        self.is_internal = False
 
     async def connect(self, *_: object, **__: object) -> Broker:
         self.connections += 1
@@ -43,16 +44,31 @@ class Broker:
         if isinstance(sight, Exception):
             raise sight
         code, partitions = sight
-        return SimpleNamespace(topics=[(code, "t", False, partitions)])
+        return SimpleNamespace(topics=[(code, "t", self.is_internal, partitions)])
 
     def close(self) -> None:
         pass
 
 
-async def ensured(monkeypatch: pytest.MonkeyPatch, broker: Broker, patience_s: float = 5) -> None:
+async def ensured(
+    monkeypatch: pytest.MonkeyPatch, broker: Broker, patience_s: float = 5, topic: str = "t"
+) -> None:
     monkeypatch.setattr(contact, "create_conn", broker.connect)
     async with asyncio.timeout(10), broker_connection(ACCESS, patience_s) as connection:
-        await ensure_topic(connection, "KAFKA_TOPIC", "t")
+        await ensure_topic(connection, "KAFKA_TOPIC", topic)
+
+
+@pytest.mark.parametrize(
+    ("topic", "is_internal"), [("__consumer_offsets", False), ("__to_come", True)]
+)
+async def test_a_topic_of_kafkas_own_is_refused(
+    monkeypatch: pytest.MonkeyPatch, topic: str, is_internal: bool
+) -> None:
+    broker = Broker(ABSENT)
+    broker.is_internal = is_internal
+    with pytest.raises(ConfigurationError, match=f"KAFKA_TOPIC: topic {topic} is one of Kafka's"):
+        await ensured(monkeypatch, broker, topic=topic)
+    assert broker.creations == 0
 
 
 @pytest.mark.parametrize(

@@ -97,9 +97,13 @@ class RejectedError(SourceError):
     reason = "RefusedByVenue"
     exit_code = ExitCode.REFUSED_BY_VENUE
 
-    def __init__(self, asked: str, status: int, code: int | None, text: str) -> None:
-        shown = f"{text} (HTTP {status}" + (")" if code is None else f", code {code})")
-        super().__init__(f"the venue refuses {asked}: {shown}")
+    def __init__(
+        self, asked: str, status: int, code: int | None, text: str, variable: str | None = None
+    ) -> None:
+        """``variable`` is the one to look at."""
+        shown = f"{text} (HTTP {status}".lstrip() + (")" if code is None else f", code {code})")
+        advice = f"; is {variable} right?" if variable else ""
+        super().__init__(f"the venue refuses {asked}: {shown}{advice}")
         self.status = status
         self.code = code
         # The venue's own refusals carry a code; others are of whatever stands before it.

@@ -39,6 +39,8 @@ _REPORTING = (
     "CA_PATH",
     "KAFKA_CA_PATH",
 )
+# ... of which these cannot be left out: without its CA, a broker would look wrong that is not,
+_INDISPENSABLE = {"KAFKA_BOOTSTRAP_SERVERS", "CA_PATH"}
 # ... and stand-ins for the rest: a live type needs no other variable.
 _STAND_INS = {
     "SYMBOL": "UNKNOWN",
@@ -61,7 +63,7 @@ async def end_misconfigured(variables: Mapping[str, str], error: ConfigurationEr
             async with asyncio.timeout(_REPORT_S):
                 await _report(environment, event)
         except Exception as trouble:  # the environment is wrong: no trouble here says more
-            log.warning("the error event could not be sent: %s", trouble or "no answer in time")
+            log.warning("the error event could not be sent: %s", str(trouble) or "no answer")
     return int(state.exit_code or 0)
 
 
@@ -70,7 +72,7 @@ def reporting_environment(
 ) -> WorkerEnvironment | None:
     """What is usable of an environment, if that is enough to send an event by."""
     wrong = {problem.variable for problem in error.problems}
-    if "KAFKA_BOOTSTRAP_SERVERS" in wrong:
+    if wrong & _INDISPENSABLE:
         return None
     usable = {name: variables[name] for name in _REPORTING if name in variables.keys() - wrong}
     try:

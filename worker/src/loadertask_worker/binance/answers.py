@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # binance-spot-api-docs, errors.md: trouble on the venue's side, whatever the status.
 _UNAVAILABLE_CODES = frozenset({-1000, -1001, -1006, -1007, -1008, -1016, -1034})
 _TOO_MANY_REQUESTS = -1003
+_INVALID_SYMBOL = -1121
 _IM_A_TEAPOT = 418
 # The edge blocks with HTML and says no time; it may mean a rate violation.
 _EDGE_BLOCK_S = 60.0
@@ -51,8 +52,13 @@ class Answer:
         return _whole(self.headers.get("Retry-After"))
 
 
-def error_of(answer: Answer, asked: str, now: datetime) -> SourceError | None:
-    """The error that an answer to what was ``asked`` for stands for; None for a success."""
+def error_of(
+    answer: Answer, asked: str, now: datetime, address: str = "BINANCE_API_URL"
+) -> SourceError | None:
+    """The error that an answer to what was ``asked`` for stands for; None for a success.
+
+    ``address`` is the variable that says where was asked.
+    """
     status = answer.status
     if status == HTTPStatus.OK:
         return None
@@ -65,7 +71,9 @@ def error_of(answer: Answer, asked: str, now: datetime) -> SourceError | None:
         return RateLimitedError(status, answer.retry_after_s or _EDGE_BLOCK_S)
     is_refusal = 400 <= status < 500 and status != HTTPStatus.REQUEST_TIMEOUT
     if is_refusal and code not in _UNAVAILABLE_CODES:
-        return RejectedError(asked, status, code, text)
+        # A refusal in nobody's words is not the venue's: something else answers there.
+        variable = address if code is None else "SYMBOL" if code == _INVALID_SYMBOL else None
+        return RejectedError(asked, status, code, text, variable)
     return SourceUnavailableError(f"HTTP {status} {text}".rstrip())
 
 

@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING
 import aiohttp
 
 from loadertask_worker import metrics
-from loadertask_worker.binance.archive_rows import ArchiveFileError
+from loadertask_worker.binance.archive_rows import ArchiveFileError, ArchiveLostError
 from loadertask_worker.errors import ConfigurationError
 from loadertask_worker.patience import Patience
 
@@ -112,7 +112,7 @@ class Archive:
         patience = Patience(self._patience_s)
         while True:
             if self._lost:
-                raise ArchiveFileError(f"the archive gives no answer: {self._lost}")
+                raise ArchiveLostError(f"the archive gives no answer: {self._lost}")
             begun_s = time.monotonic()
             try:
                 return await self._answer(path, most_bytes)
@@ -125,7 +125,7 @@ class Archive:
                 what = f"{type(error).__name__} {error}".rstrip()
                 if delay_s is None:
                     self._lost = what
-                    raise ArchiveFileError(f"the archive gives no answer: {what}") from error
+                    raise ArchiveLostError(f"the archive gives no answer: {what}") from error
                 log.warning("%s: %s; again in %.1f s", path, what, delay_s)
                 await asyncio.sleep(delay_s)
 

@@ -41,6 +41,10 @@ class ArchiveFileError(Exception):
     """A file that cannot be used: says why. It never ends a load, REST stands in for the file."""
 
 
+class ArchiveLostError(ArchiveFileError):
+    """None of its files can be had any more: the archive gives no answer."""
+
+
 class RowReader(Protocol):
     """Turns whole lines of a file into rows."""
 

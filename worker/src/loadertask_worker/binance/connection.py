@@ -45,7 +45,10 @@ class Leaving(StrEnum):
 
 
 class Connection:
-    """Reads until it is closed; ``number`` tells its frames from those of others."""
+    """Reads until it is closed; ``number`` tells its frames from those of others.
+
+    ``ended`` says why it was closed before we did.
+    """
 
     def __init__(self, socket: ClientConnection, number: int, buffer: FrameBuffer) -> None:
         self._socket = socket
@@ -54,6 +57,7 @@ class Connection:
         self._begun_s = time.monotonic()
         self._leaving: asyncio.Future[Leaving] = asyncio.get_running_loop().create_future()
         self.has_frames = asyncio.Event()
+        self.ended = ""
         self.reading = asyncio.create_task(self._read())
 
     @property
@@ -96,6 +100,7 @@ class Connection:
                     self.leave(Leaving.GAP)
                     return
         except ConnectionClosed as error:
+            self.ended = str(error)
             log.info("the stream has ended: %s", error)
         finally:
             self.leave(Leaving.LOST)
@@ -128,12 +133,12 @@ async def open_connection(
         raise _refusal(error) from error
     except (WebSocketException, OSError, TimeoutError) as error:
         what = f"{type(error).__name__}: {error}".rstrip(": ")
-        raise SourceUnavailableError(f"the stream: {what}") from error
+        raise SourceUnavailableError(f"the stream (BINANCE_WS_URL): {what}") from error
     return Connection(socket, number, buffer)
 
 
 def _refusal(error: InvalidStatus) -> SourceError:
     response = error.response
     answer = Answer(response.status_code, response.headers, bytes(response.body or b""))
-    meaning = error_of(answer, "the stream", datetime.now(UTC))
+    meaning = error_of(answer, "the stream", datetime.now(UTC), "BINANCE_WS_URL")
     return meaning or SourceUnavailableError(f"the stream: HTTP {response.status_code}")

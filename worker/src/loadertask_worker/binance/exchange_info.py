@@ -15,11 +15,20 @@ _UNIT_S = {"SECOND": 1.0, "MINUTE": 60.0, "HOUR": 3_600.0, "DAY": 86_400.0}
 
 @dataclass(frozen=True, slots=True)
 class ExchangeInfo:
-    """The venue's clock (epoch ms, as the answer was made) and the limits of an address."""
+    """The venue's clock (epoch ms, as the answer was made) and the limits of an address.
+
+    ``status`` is that of the symbol that was asked for, where the venue says it.
+    """
 
     server_time_ms: int
     weight: Limit
     requests: Limit
+    status: str | None = None
+
+    @property
+    def trades(self) -> bool:
+        """Whether new trades of the symbol are to be expected."""
+        return self.status in (None, "TRADING")
 
 
 def parse_exchange_info(body: bytes) -> ExchangeInfo:
@@ -37,6 +46,7 @@ def parse_exchange_info(body: bytes) -> ExchangeInfo:
         server_time_ms,
         strictest([each for kind, each in limits if kind == "REQUEST_WEIGHT"], REQUEST_WEIGHT),
         strictest([each for kind, each in limits if kind == "RAW_REQUESTS"], RAW_REQUESTS),
+        _status(info.get("symbols")),
     )
 
 
@@ -56,6 +66,13 @@ def _object_with_time(body: bytes) -> tuple[dict[str, Any], int]:
         shown = str(server_time_ms)[:60]
         raise ProtocolViolatedError(f"serverTime is {shown}, not a time in milliseconds")
     return found, server_time_ms
+
+
+def _status(symbols: Any) -> str | None:
+    try:
+        return str(symbols[0]["status"])[:40]
+    except (IndexError, KeyError, TypeError):
+        return None
 
 
 def _limit(entry: Any) -> tuple[str, Limit]:

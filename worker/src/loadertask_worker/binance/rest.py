@@ -159,7 +159,8 @@ class BinanceRest:
                 rate_limits += 1
                 if rate_limits >= _RATE_LIMITS_IN_A_ROW:
                     raise
-                log.warning("%s: %s; waiting", endpoint, error)
+                wait_s = self.limiter.held_until_s - self.venue_time_s()
+                log.warning("%s: %s; again in %.0f s", endpoint, error, wait_s)
             except (SourceUnavailableError, ProtocolViolatedError, RejectedError) as error:
                 if not isinstance(error, SourceUnavailableError):
                     doubts += 1
@@ -217,6 +218,9 @@ class BinanceRest:
             raise SourceUnavailableError(f"no answer within {limit_s:.1f} s") from error
         except ValueError as error:
             raise ConfigurationError.of("BINANCE_API_URL", f"is no address: {error}") from error
+        except aiohttp.ClientConnectorError as error:
+            what = f"{error}; is BINANCE_API_URL right?"
+            raise SourceUnavailableError(what) from error
         except (aiohttp.ClientError, OSError) as error:
             raise SourceUnavailableError(f"{type(error).__name__}: {error}") from error
 

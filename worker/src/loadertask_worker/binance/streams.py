@@ -143,7 +143,8 @@ class Stream:
             self._patience = Patience(self._patience_s)
             await asyncio.sleep(random.random() * _LONGEST_JITTER_S)  # noqa: S311
             return
-        await self._pause(0.0, SourceUnavailableError("streams end as they begin"))
+        what = f"streams end as they begin: {lost.ended}".rstrip(": ")
+        await self._pause(0.0, SourceUnavailableError(what))
 
     async def _connected(self, cause: str) -> Connection:
         rate_limits = 0
@@ -156,8 +157,9 @@ class Stream:
                 rate_limits += 1
                 if rate_limits >= _RATE_LIMITS_IN_A_ROW:
                     raise
-                log.warning("%s; waiting", error)
-                await asyncio.sleep(error.retry_after_s or _RATE_LIMIT_S)
+                wait_s = error.retry_after_s or _RATE_LIMIT_S
+                log.warning("%s; again in %.0f s", error, wait_s)
+                await asyncio.sleep(wait_s)
             except SourceUnavailableError as error:
                 await self._pause(time.monotonic() - begun_s, error)
 
@@ -176,5 +178,7 @@ class Stream:
         delay_s = self._patience.delay_after_failure(took_s, random.random())  # noqa: S311
         if delay_s is None:
             raise error
-        log.warning("%s; again in %.1f s", error, delay_s)
-        await asyncio.sleep(delay_s)
+        # The pacer would wait for what is left of its own delay, without a word.
+        wait_s = max(delay_s, self._pacer.delay_s(time.monotonic()))
+        log.warning("%s; again in %.1f s", error, wait_s)
+        await asyncio.sleep(wait_s)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _CREATION_S = 15.0
 _POLL_S = 0.05
 _BROKER_DEFAULT = -1
+# Brokers that have not needed them yet do not know them as internal.
+_KAFKAS_OWN = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
 
 
 # aiokafka has no types: its classes are Any to mypy.
@@ -95,7 +97,9 @@ async def ensure_topic(
 
 async def _sight(broker: BrokerConnection, variable: str, topic: str) -> _Sight:
     answer = await broker.ask(MetadataRequest([topic], allow_auto_topic_creation=False))
-    (error_code, _, _, partitions) = answer.topics[0]
+    (error_code, _, is_internal, partitions) = answer.topics[0]
+    if is_internal or topic in _KAFKAS_OWN:
+        raise ConfigurationError.of(variable, f"topic {topic} is one of Kafka's own")
     error = for_code(error_code)
     if error is UnknownTopicOrPartitionError:
         return _Sight.ABSENT

@@ -106,5 +106,5 @@ class CandleTask(HistoryTask):
         plan, end_ms = self._announced, self._slice.end_ms
         if plan.end_ms == end_ms:
             return ()
-        cut, end = f"{from_epoch_ms(plan.end_ms):%FT%TZ}", from_epoch_ms(end_ms)
-        return (f"END {end.isoformat()} is cut to the last closed candle: {cut}",)
+        cut, end = from_epoch_ms(plan.end_ms), from_epoch_ms(end_ms)
+        return (f"END {end:%FT%TZ} is cut to the last closed candle: {cut:%FT%TZ}",)

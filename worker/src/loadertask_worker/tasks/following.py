@@ -99,8 +99,11 @@ class Follower:
     async def _begin(self, symbol: str) -> None:
         """Make sure that the symbol exists, for a wrong one is silent for ever; then catch up."""
         try:
-            if await until_stop(self._venue.exchange_info(symbol), self._stop) is None:
+            info = await until_stop(self._venue.exchange_info(symbol), self._stop)
+            if info is None:
                 return
+            if not info.trades:
+                self._reporter.tell(f"{symbol} does not trade now: the venue says {info.status}")
             while question := self._source.behind(self._now_ms()):
                 answer = await until_stop(question, self._stop)
                 if answer is None:

@@ -14,7 +14,12 @@ from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from loadertask_worker import metrics
 from loadertask_worker.binance.archive import Archive, Large
-from loadertask_worker.binance.archive_rows import ArchiveFileError, RowReader, pieces
+from loadertask_worker.binance.archive_rows import (
+    ArchiveFileError,
+    ArchiveLostError,
+    RowReader,
+    pieces,
+)
 from loadertask_worker.errors import SinkError, SourceError
 from loadertask_worker.ordered import boxed, in_order, until_stop
 from loadertask_worker.seams import Hole, OutOfOrderError, Rows, Seam
@@ -95,6 +100,7 @@ class History:
         self._source, self._seam, self._archive = source, source.seam, archive
         self._stop, self._reporter = stop, reporter
         self._reached_ms = 0
+        self._archive_is_lost = False
         self.is_done = False
 
     async def pages(self, segments: Iterable[Segment], end_ms: int) -> AsyncGenerator[Page, None]:
@@ -143,9 +149,18 @@ class History:
                 return
         except (ArchiveFileError, OutOfOrderError) as error:
             metrics.ARCHIVE_FILES.labels("replaced").inc()
-            self._reporter.tell(f"The archive's file {segment.stem} is replaced by REST: {error}")
+            self._tell_replaced(segment, error)
         async for page in self._rest_until(segment.end_ms):
             yield page
+
+    def _tell_replaced(self, segment: Segment, error: Exception) -> None:
+        """Say which file REST stands in for, and once that it does for all that follow."""
+        is_lost = isinstance(error, ArchiveLostError)
+        if is_lost and not self._archive_is_lost:
+            self._reporter.tell(f"REST stands in for LOADER_ARCHIVE_URL from now on: {error}")
+        elif not is_lost:
+            self._reporter.tell(f"The archive's file {segment.stem} is replaced by REST: {error}")
+        self._archive_is_lost |= is_lost
 
     async def _file(self, segment: Segment, file: IO[bytes]) -> AsyncIterator[Page]:
         """The file's rows that are wanted; what it lacks before and between them, by REST."""
