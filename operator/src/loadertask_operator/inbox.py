@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from loadertask_contract.events import parse_event
+from loadertask_contract.events import EventStatus, parse_event
 from loadertask_contract.messages import UnreadableMessageError
 from loadertask_operator.ledger import OffsetLedger, Receipt
 from loadertask_operator.metrics import Metrics
@@ -67,9 +67,12 @@ class Inbox:
         if receipt is None or received is None:
             return
         for key in keys:
-            self._events[key].append(_Waiting(received, receipt))
+            waiting = self._events[key]
+            is_awaited = bool(waiting) and _is_more_of_the_same(waiting[-1].event, received)
+            waiting.append(_Waiting(received, receipt))
             self._count += 1
-            self._wake(key)
+            if not is_awaited:
+                self._wake(key)
 
     def pending(self, key: TaskKey) -> tuple[ReceivedEvent, ...]:
         """Unsettled events of a task, in order of receipt."""
@@ -89,6 +92,8 @@ class Inbox:
                 left.append(waiting)
         if left:
             self._events[key] = left
+            # They came during the look that ends here, perhaps without a wake of their own.
+            self._wake(key)
         else:
             self._events.pop(key, None)
 
@@ -104,3 +109,11 @@ class Inbox:
             return None
         time = record.time if abs(record.time - now) < _TRUSTED_CLOCK else now
         return ReceivedEvent(record.partition, record.offset, time, event)
+
+
+def _is_more_of_the_same(last: ReceivedEvent, received: ReceivedEvent) -> bool:
+    """Whether a look is due for the one before that will see this one as well: mere progress."""
+    before, payload = last.event.payload, received.event.payload
+    return payload.producer == before.producer and (
+        payload.status is before.status is EventStatus.LOADING
+    )

@@ -83,3 +83,24 @@ def test_events_that_came_after_the_fold_stay():
     assert inbox.ledger.committable() == {0: 1}
     inbox.drop(KEY)
     assert inbox.ledger.committable() == {0: 2}
+
+
+def test_more_progress_waits_for_the_look_that_is_due_and_anything_else_wakes():
+    inbox, woken, _ = make_inbox()
+    for offset in range(3):
+        inbox.receive(record(offset=offset), NOW)
+    assert woken == [KEY]
+    for offset, (status, producer) in enumerate([("loading", "q"), ("finished", "q")], start=3):
+        inbox.receive(record(encode_event(make_event(status, producer)).value, offset), NOW)
+        assert len(woken) == offset - 1
+    assert len(inbox.pending(KEY)) == 5
+
+
+def test_progress_that_came_during_a_look_has_the_task_looked_at_again():
+    inbox, woken, _ = make_inbox()
+    inbox.receive(record(offset=0), NOW)
+    seen = inbox.pending(KEY)
+    inbox.receive(record(offset=1), NOW)
+    assert woken == [KEY]
+    inbox.settle(KEY, seen)
+    assert woken == [KEY, KEY]
