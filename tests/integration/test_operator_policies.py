@@ -85,7 +85,7 @@ def test_an_evicted_pod_is_replaced_by_another_attempt_that_is_no_failure(world)
 
 
 def test_a_load_that_gets_no_further_fails_at_its_progress_deadline(world):
-    world.running("stuck", progressDeadlineSeconds=5, backoffLimit=0)
+    world.running("stuck", progressDeadlineSeconds=5, telemetryInterval=1, backoffLimit=0)
     world.say("stuck", "loading", written=1)
     eventually(lambda: world.status("stuck").get("recordsWritten") == 1)
     world.say("stuck", "loading", written=1)
