@@ -30,7 +30,7 @@ class Neighbours:
 
     def note(self, task: LoaderTask) -> None:
         """A task was seen, perhaps in its end."""
-        identity = (task.uid, task.queue_id, task.topic)
+        identity = _identity(task)
         if is_terminal(task.status) and not task.has_finalizer:
             self.forget(task.key)
         elif task.key not in self._places or self._places[task.key][0] != identity:
@@ -51,9 +51,15 @@ class Neighbours:
     def of(self, task: LoaderTask) -> set[TaskKey]:
         """Other unfinished tasks in any of its places."""
         found: set[TaskKey] = set()
-        for place in _places(task):
+        identity, places = self._places.get(task.key, (None, frozenset()))
+        # Every look asks, and a range may touch hundreds of months.
+        for place in places if identity == _identity(task) else _places(task):
             found |= self._keys.get(place, set())
         return found - {task.key}
+
+
+def _identity(task: LoaderTask) -> _Identity:
+    return task.uid, task.queue_id, task.topic
 
 
 def _places(task: LoaderTask) -> Iterator[Hashable]:
