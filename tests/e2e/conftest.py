@@ -76,12 +76,12 @@ class Bench:
 
     def slow_down(self, symbol: str, delay_ms: int) -> None:
         """Let the venue answer for a symbol with a delay, so that a load can be watched."""
-        rule = {
-            "match": {"path": "/api/v3/klines", "params": {"symbol": symbol}},
-            "fault": {"kind": "slow", "delay_s": delay_ms / 1000},
-        }
+        slow = {"kind": "slow", "delay_s": delay_ms / 1000}
+        by_rest = {"path": "/api/v3/klines", "params": {"symbol": symbol}}
+        by_archive = {"path": f"/data/spot/daily/klines/{symbol}/*"}
+        rules = [{"match": match, "fault": slow} for match in (by_rest, by_archive)]
         request = urllib.request.Request(  # noqa: S310 - our own replay
-            f"{self.system.venue.url}/_replay/faults", json.dumps([rule]).encode(), method="POST"
+            f"{self.system.venue.url}/_replay/faults", json.dumps(rules).encode(), method="POST"
         )
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
             assert answer.status == 200
