@@ -158,7 +158,7 @@ class FencedError(SinkError):
 
 
 class SinkRejectedError(SinkError):
-    """The broker refuses the records: no right to write, too large, topic gone."""
+    """The broker refuses the records: no right to write, too large."""
 
     reason = "RefusedByKafka"
     exit_code = ExitCode.BAD_CONFIGURATION
