@@ -62,11 +62,21 @@ FILE_FAULTS = ROW_FAULTS | {FaultKind.ZIP_EMPTY, FaultKind.ZIP_OTHER_FILE, Fault
 _OF_ZIP_ALONE = frozenset({FaultKind.ZIP_CUT, FaultKind.ZIP_CORRUPT})
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """What a control request says, and nothing beside."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Match(_Strict):
+class Chance(Strict):
+    """From which of the matches on, and how likely then, a fault befalls one."""
+
+    nth: int = Field(default=1, ge=1)
+    probability: float = Field(default=1.0, ge=0, le=1)
+    seed: int = 0
+
+
+class Match(Chance):
     """Which requests: by path, by some of their parameters, from the nth on, by chance.
 
     A path that ends in ``*`` stands for all that begin so. The path of a file of the archive
@@ -75,12 +85,9 @@ class Match(_Strict):
 
     path: str | None = None
     params: dict[str, str] = {}
-    nth: int = Field(default=1, ge=1)
-    probability: float = Field(default=1.0, ge=0, le=1)
-    seed: int = 0
 
 
-class Fault(_Strict):
+class Fault(Strict):
     """A fault; fields that its kind does not need are ignored.
 
     ``keep_bytes`` of the body are sent before it breaks off, half of it if not given; ``rows`` is
@@ -97,7 +104,7 @@ class Fault(_Strict):
     rows: int | None = Field(default=None, ge=1)
 
 
-class FaultRule(_Strict):
+class FaultRule(Strict):
     """A fault for matching requests, at most ``times`` times (without end if not given)."""
 
     match: Match = Match()
@@ -131,27 +138,39 @@ class FaultPlan:
         """The rules with their counters, for the control interface."""
         return [
             armed.rule.model_dump(mode="json", exclude_none=True)
-            | {"matched": armed.matched, "fired": armed.fired}
+            | {"matched": armed.trigger.matched, "fired": armed.trigger.fired}
             for armed in self._rules
         ]
+
+
+class Trigger:
+    """Counts what matches a rule, and says which of it the fault befalls."""
+
+    def __init__(self, chance: Chance, times: int | None) -> None:
+        self._chance, self._times = chance, times
+        self.matched = self.fired = 0
+        self._random = random.Random(chance.seed)
+
+    def pull(self) -> bool:
+        """Count one more that matches; whether the fault befalls it."""
+        self.matched += 1
+        is_spent = self._times is not None and self.fired >= self._times
+        is_early = self.matched < self._chance.nth
+        if is_early or is_spent or self._random.random() >= self._chance.probability:
+            return False
+        self.fired += 1
+        return True
 
 
 class _ArmedRule:
     def __init__(self, rule: FaultRule) -> None:
         self.rule = rule
-        self.matched = self.fired = 0
-        self._random = random.Random(rule.match.seed)
+        self.trigger = Trigger(rule.match, rule.times)
 
     def fires(self, path: str, params: Mapping[str, str]) -> bool:
-        match = self.rule.match
-        if not self._concerns(path) or not match.params.items() <= params.items():
+        if not self._concerns(path) or not self.rule.match.params.items() <= params.items():
             return False
-        self.matched += 1
-        is_spent = self.rule.times is not None and self.fired >= self.rule.times
-        if self.matched < match.nth or is_spent or self._random.random() >= match.probability:
-            return False
-        self.fired += 1
-        return True
+        return self.trigger.pull()
 
     def _concerns(self, path: str) -> bool:
         kind, is_sum = self.rule.fault.kind, path.endswith(SUM_SUFFIX)

@@ -6,11 +6,12 @@ connection from this frame on. The latter can also be ordered at once, without a
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from loadertask_devstack.venue.faults import Chance, Strict, Trigger
 
 
 class StreamFaultKind(StrEnum):
@@ -54,11 +55,7 @@ FRAME_KINDS = frozenset(
 )
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class StreamFault(_Strict):
+class StreamFault(Strict):
     """A fault; fields that its kind does not need are ignored."""
 
     kind: StreamFaultKind
@@ -69,17 +66,14 @@ class StreamFault(_Strict):
     text: str = '{"e":"trade","E":17'
 
 
-class FrameMatch(_Strict):
+class FrameMatch(Chance):
     """Which frames: of a stream, of a connection (its number in the audit), from the nth on."""
 
     stream: str | None = None
     connection: int | None = None
-    nth: int = Field(default=1, ge=1)
-    probability: float = Field(default=1.0, ge=0, le=1)
-    seed: int = 0
 
 
-class StreamFaultRule(_Strict):
+class StreamFaultRule(Strict):
     """A fault for matching frames, at most ``times`` times (without end if not given)."""
 
     match: FrameMatch = FrameMatch()
@@ -87,7 +81,7 @@ class StreamFaultRule(_Strict):
     times: int | None = Field(default=None, ge=1)
 
 
-class StreamOrder(_Strict):
+class StreamOrder(Strict):
     """A fault for connections at once: for one, for those with a stream, or for all."""
 
     fault: StreamFault
@@ -121,7 +115,7 @@ class StreamFaultPlan:
         """The rules with their counters, for the control interface."""
         return [
             armed.rule.model_dump(mode="json", exclude_defaults=True)
-            | {"matched": armed.matched, "fired": armed.fired}
+            | {"matched": armed.trigger.matched, "fired": armed.trigger.fired}
             for armed in self._rules
         ]
 
@@ -129,16 +123,10 @@ class StreamFaultPlan:
 class _ArmedRule:
     def __init__(self, rule: StreamFaultRule) -> None:
         self.rule = rule
-        self.matched = self.fired = 0
-        self._random = random.Random(rule.match.seed)
+        self.trigger = Trigger(rule.match, rule.times)
 
     def fires(self, stream: str, connection: int) -> bool:
         match = self.rule.match
         if match.stream not in (None, stream) or match.connection not in (None, connection):
             return False
-        self.matched += 1
-        is_spent = self.rule.times is not None and self.fired >= self.rule.times
-        if self.matched < match.nth or is_spent or self._random.random() >= match.probability:
-            return False
-        self.fired += 1
-        return True
+        return self.trigger.pull()
