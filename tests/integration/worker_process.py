@@ -73,8 +73,13 @@ class WorkerProcess:
         return Ended(exit_code, "".join(self.lines), took_s)
 
     async def says(self, pattern: str, timeout_s: float = 30.0) -> None:
-        """Wait until a log line matches somewhere."""
-        await eventually(lambda: any(re.search(pattern, line) for line in self.lines), timeout_s)
+        """Wait until a log line matches somewhere; fail at once when it has ended without it."""
+
+        def said() -> bool:
+            return any(re.search(pattern, line) for line in self.lines)
+
+        await eventually(lambda: said() or self._stderr.done(), timeout_s)
+        assert said(), f"ended without saying {pattern!r}:\n{''.join(self.lines)}"
 
     async def has_loaded(self) -> None:
         """Wait until it has reported acknowledged records while loading."""
@@ -149,8 +154,8 @@ KLINES = "/api/v3/klines"
 
 
 def slow_klines(venue: RunningVenue) -> None:
-    """Give a test time to intervene."""
-    slow = Fault(kind=FaultKind.SLOW, delay_s=0.2)
+    """Give a test time to intervene: a month, eight pages at a time, is six times this."""
+    slow = Fault(kind=FaultKind.SLOW, delay_s=0.5)
     venue.state.faults.add([FaultRule(match=Match(path=KLINES), fault=slow)])
 
 
