@@ -104,7 +104,7 @@ class AcknowledgedDelivery(Shipper):
             )
             if not done:
                 what = f"{self.unsettled} records wait for acknowledgement"
-                raise self._producer.silence(what, self.unsettled)
+                raise await self._producer.silence(what, self.unsettled)
         self.raise_failure()
 
     def _acknowledged(self, parcel: Parcel, offset: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -27,6 +28,8 @@ RECORDS_PER_PRODUCER = 1_500_000_000
 # A transaction that nobody continues ends after this; it outlives an outage within the patience.
 _SHORTEST_TRANSACTION_TIMEOUT_S = 60
 _LONGEST_TRANSACTION_TIMEOUT_S = 900  # transaction.max.timeout.ms, the brokers' default
+# What is known of the topic may be minutes old; brokers that are there tell at once.
+_LAST_LOOK_S = 0.5
 
 
 class MissingRightError(Exception):
@@ -87,11 +90,14 @@ class BatchProducer:
                     return future
         except TimeoutError as error:
             what = "it takes no more records"
-            raise self.silence(what, batch.record_count()) from error
+            raise await self.silence(what, batch.record_count()) from error
 
-    def silence(self, what: str, records: int) -> SinkError:
+    async def silence(self, what: str, records: int) -> SinkError:
         """The error for no answer within the patience: brokers that are gone, or the topic."""
         cluster, topic = self.raw.client.cluster, self._terms.topic
+        with suppress(TimeoutError, KafkaError):
+            async with asyncio.timeout(_LAST_LOOK_S):
+                await self.raw.client.force_metadata_update()
         if topic not in cluster.topics(exclude_internal_topics=False):
             return DeliveryUnknownError(records, f"topic {topic} is gone")
         return SinkUnavailableError(self._terms.patience_s, f"{self.brokers}: {what}")

@@ -150,7 +150,7 @@ class TransactionalDelivery(Shipper):
         except TimeoutError as error:
             metrics.TRANSACTIONS.labels("unknown").inc()
             what = f"a transaction of {self.unsettled} records could not be committed"
-            self._failure = self._producer.silence(what, self.unsettled)
+            self._failure = await self._producer.silence(what, self.unsettled)
             raise self._failure from error
         except (KafkaError, AssertionError) as error:
             metrics.TRANSACTIONS.labels("unknown").inc()
