@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from loadertask_contract.exit_codes import ExitCode
 from loadertask_worker.logs import configure_logging
+from loadertask_worker.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,7 @@ def main() -> None:
     # A container's first process ignores what it does not handle; the attempt has its own handlers.
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, _leave_before_the_attempt)
+    keep_freed_memory()
     variables = dict(os.environ)
     configure_logging(debug=variables.get("DEBUG", "").strip().lower() in {"true", "1", "yes"})
     asyncio.run(_run(variables))

@@ -23,6 +23,7 @@ import aiohttp
 
 from loadertask_worker import metrics
 from loadertask_worker.binance.archive_rows import ArchiveFileError, ArchiveLostError
+from loadertask_worker.binance.proxies import proxy_of
 from loadertask_worker.errors import ConfigurationError
 from loadertask_worker.patience import Patience
 
@@ -218,7 +219,7 @@ async def binance_archive(base_url: str, patience_s: float) -> AsyncIterator[Arc
     """The archive at ``base_url``; honours the proxy variables of the environment."""
     session = aiohttp.ClientSession(
         base_url=base_url.rstrip("/") + "/",
-        trust_env=True,
+        proxy=proxy_of(base_url),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_READ_S),
         # As it lies there: what is hashed is what is read.
         headers={"User-Agent": "loadertask-worker", "Accept-Encoding": "identity"},

