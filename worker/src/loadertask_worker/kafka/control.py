@@ -107,14 +107,16 @@ class ControlListener:
 
     async def _seek(self) -> None:
         partitions = self._consumer.assignment()
+        # A fetch that is under way would hold up the answers behind it: 0.5 s.
+        self._consumer.pause(*partitions)
         # The ends first: a command that comes between the two questions is then not passed over.
-        # (aiokafka's seek_to_end would wait for the fetch that is already under way: 0.5 s.)
         ends = await self._consumer.end_offsets(partitions)
         found = await self._consumer.offsets_for_times(dict.fromkeys(partitions, self._since_ms))
         for partition in partitions:
             position = found.get(partition)
             self._begins[partition] = position.offset if position else ends[partition]
             self._consumer.seek(partition, self._begins[partition])
+        self._consumer.resume(*partitions)
 
     def _is_old(self, partition: Any, record: Any) -> bool:
         """Whether a record is from before our life.
