@@ -1,10 +1,11 @@
-"""What is bounded: the time from a stop to ``interrupted``, and the memory behind a slow broker.
+"""What is bounded: from start to first record, from stop to ``interrupted``, the peak of memory.
 
-    python tests/bench/bench_bounds.py [--stops 50]
+    python tests/bench/bench_bounds.py [--starts 20] [--stops 50]
 
-The stops come at random moments of loads from the archive at full speed, exactly once, SASL_SSL;
-the time is between the two records in Kafka, the command and the event. The slow broker takes
-2 MB/s of the user, by Kafka's own quota.
+A start ends when a read_committed reader has the first record of a load from the archive; the
+topic is there already. The stops come at random moments of such loads at full speed; the time is
+between the two records in Kafka, the command and the event. All exactly once, over SASL_SSL. The
+slow broker takes 2 MB/s of the user, by Kafka's own quota.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ import random
 import statistics
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from loads import candles, events_of, peak_rss_mb, running_venue, start_worker
 
 from loadertask_contract.commands import Command, ControlCommand, encode_command
 from loadertask_contract.events import EventStatus
 from loadertask_devstack.kafka import Kafka, broker, running_kafka, topics
 
+SHORT_DAYS = 30
 LONG_DAYS = 1_000
 LONGEST_LOAD_S = 2.0
 SLOW_BYTES_PER_S = 2_000_000
@@ -38,17 +41,41 @@ def main() -> int:
         running_venue() as url,
         running_kafka(Path(folder) / "kafka", full_jit=True) as kafka,
     ):
+        starts_s = [asyncio.run(_start(kafka, url)) for _ in range(options.starts + 2)][2:]
+        _print_times("start → first record committed", starts_s)
         took_s = [asyncio.run(_stop(kafka, url)) for _ in range(options.stops + 2)][2:]
-        took_s.sort()
-        print("| stop → interrupted, s | p50 | p99 | most |\n|---|---|---|---|")
-        p99 = statistics.quantiles(took_s, n=100, method="inclusive")[98]
-        print(f"| {len(took_s)} stops | {statistics.median(took_s):.2f} | {p99:.2f} |"
-              f" {took_s[-1]:.2f} |\n", flush=True)  # fmt: skip
+        _print_times("stop → interrupted", took_s)
         _slow_down(kafka)
         for source in ("archive", "REST"):
             peak_mb = asyncio.run(_slow_load(kafka, url, source))
             print(f"peak memory behind a slow broker, {source}: {peak_mb:.0f} MB", flush=True)
     return 0
+
+
+def _print_times(what: str, took_s: list[float]) -> None:
+    p99 = statistics.quantiles(took_s, n=100, method="inclusive")[98]
+    print(f"| {what}, s | p50 | p99 | most |\n|---|---|---|---|")
+    print(f"| {len(took_s)} times | {statistics.median(took_s):.2f} | {p99:.2f} |"
+          f" {max(took_s):.2f} |\n", flush=True)  # fmt: skip
+
+
+async def _start(kafka: Kafka, url: str) -> float:
+    """Seconds from the start of the process to its first record at a read_committed reader."""
+    variables = candles(kafka, url, SHORT_DAYS, LOADER_ARCHIVE_URL=url)
+    topic = variables["KAFKA_TOPIC"]
+    topics.create_topic(kafka.plain, topic)
+    async with AIOKafkaConsumer(
+        topic, bootstrap_servers=kafka.plain, isolation_level="read_committed",
+        auto_offset_reset="earliest",
+    ) as reader:  # fmt: skip
+        begun_s = time.monotonic()
+        worker = start_worker(variables)
+        async with asyncio.timeout(30):
+            await reader.getone()
+        took_s = time.monotonic() - begun_s
+    await asyncio.to_thread(worker.wait, 30)
+    topics.delete_topic(kafka.plain, topic)
+    return took_s
 
 
 async def _stop(kafka: Kafka, url: str) -> float:
@@ -112,6 +139,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    parser.add_argument("--starts", type=int, default=20)
     parser.add_argument("--stops", type=int, default=50)
     return parser.parse_args()
 

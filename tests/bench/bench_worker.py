@@ -81,8 +81,6 @@ def _print_table(runs: Mapping[str, list[Run]]) -> None:
         memory = f"{peak_mb:.0f}" if peak_mb else ""
         print(f"| {name} | {rate:,.0f} | {rate / rates[JAVA]:.2f} | {rate / rates[LOOP]:.0f} |"
               f" {memory} |")  # fmt: skip
-    first_s = statistics.median(run.first_record_s for run in runs[ARCHIVE])
-    print(f"\nprocess start -> first record in the topic: {first_s:.2f} s (archive, median)")
 
 
 def _options() -> argparse.Namespace:
