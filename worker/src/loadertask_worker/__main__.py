@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -36,6 +37,8 @@ async def _run(variables: Mapping[str, str]) -> None:
     # Most of the start-up is this import, and a signal may come meanwhile.
     from loadertask_worker.runner import run_worker
 
+    # What was imported stays: the collector need not look through it while a load makes rows.
+    gc.freeze()
     exit_code = await run_worker(variables)
     logging.shutdown()
     sys.stdout.flush()
