@@ -30,7 +30,8 @@ from loadertask_devstack.venue.symbols import SYMBOLS, Symbol
 pytestmark = pytest.mark.integration
 
 HOUR = "2021-01-01T10:00/2021-01-01T11:00"
-BTCUSDT = SYMBOLS["BTCUSDT"]
+BTCUSDT, QUIET = SYMBOLS["BTCUSDT"], SYMBOLS["QUIETUSDT"]
+QUIET_HOUR = "2023-01-02T10:00/2023-01-02T11:00"
 AGG_TRADES = "/api/v3/aggTrades"
 
 
@@ -199,3 +200,67 @@ async def test_a_load_from_the_archive_goes_on_after_a_kill(
     assert ended.exit_code == 0, ended.stderr
     assert "going on at" in ended.stderr
     assert await task.values() == await source_candles(venue, days)
+
+
+def ban(venue: RunningVenue, for_s: int, times: int | None = None) -> None:
+    """REST of the venue is banned from the next request on."""
+    break_path(
+        venue, "/api/v3/*", FaultKind.STATUS, status=418, code=-1003, retry_after_s=for_s,
+        times=times,
+    )  # fmt: skip
+
+
+async def test_candles_that_begin_with_a_ban_come_from_the_archive(
+    candles: Task, venue: RunningVenue
+) -> None:
+    ban(venue, 300)
+    ended = await run_worker(candles.but(LOADER_ARCHIVE_URL=venue.url).variables)
+    assert ended.exit_code == 0, ended.stderr
+    venue.state.faults.clear()
+    assert await candles.values() == await source_candles(venue, "2020-01-01:2020-01-02")
+
+
+@pytest.fixture
+def quiet(trades: Task, venue: RunningVenue) -> Task:
+    """Trades whose files are small."""
+    changes = {"SYMBOL": QUIET.name, "TIME_RANGE": QUIET_HOUR, "LOADER_ARCHIVE_URL": venue.url}
+    return trades.as_user(TRANSACTIONAL).but(**changes)
+
+
+async def test_trades_that_begin_with_a_ban_come_from_the_archive(
+    quiet: Task, venue: RunningVenue
+) -> None:
+    ban(venue, 300)
+    ended = await run_worker(quiet.variables)
+    assert ended.exit_code == 0, ended.stderr
+    expected = source_trades(venue, QUIET_HOUR, Trades.AGGREGATE, QUIET)
+    assert len(expected) > 50
+    assert await quiet.values() == expected
+
+
+async def test_trades_that_begin_with_a_ban_await_its_end_where_the_archive_ends(
+    quiet: Task, venue: RunningVenue
+) -> None:
+    day = "2023-01-02:2023-01-03"
+    expected = source_trades(venue, day, Trades.AGGREGATE, QUIET)
+    ban(venue, 300)
+    ended = await run_worker(quiet.but(TIME_RANGE=day).variables)
+    assert ended.exit_code == 69, ended.stderr
+    assert await quiet.values() == expected, "whether there are more, only REST can say"
+
+    venue.state.faults.clear()
+    ended = await run_worker(quiet.but(TIME_RANGE=day).variables)
+    assert ended.exit_code == 0, ended.stderr
+    assert await quiet.values() == expected
+
+
+async def test_trades_whose_first_file_is_not_there_begin_with_rest_once_a_ban_is_over(
+    quiet: Task, venue: RunningVenue
+) -> None:
+    path = "/data/spot/daily/aggTrades/QUIETUSDT/QUIETUSDT-aggTrades-2023-01-02.zip"
+    ban(venue, 1, times=1)
+    break_path(venue, path, FaultKind.EMPTY_404)
+    break_path(venue, f"{path}.CHECKSUM", FaultKind.SLOW, delay_s=2)
+    ended = await run_worker(quiet.variables)
+    assert ended.exit_code == 0, ended.stderr
+    assert await quiet.values() == source_trades(venue, QUIET_HOUR, Trades.AGGREGATE, QUIET)

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadertask_worker.seams import CANCELLED, Hole, OutOfOrderError, Rows, Seam, every_position
+from loadertask_worker.seams import (
+    ANYWHERE,
+    CANCELLED,
+    Hole,
+    OutOfOrderError,
+    Rows,
+    Seam,
+    every_position,
+)
 
 STEP = 60
 
@@ -90,3 +98,17 @@ def test_what_the_venue_has_taken_back_is_not_published_and_leaves_no_hole() -> 
     assert [*Seam(1, every_position, 1).fit(taken_back)] == [taken_back]
     assert taken_back.published() == Rows([1, 3], [10, 12], [b"1", b"3"])
     assert rows(1).published() == rows(1)
+
+
+def test_an_open_beginning_is_the_first_row_or_what_follows_one_from_before() -> None:
+    seam = Seam(ANYWHERE, every_position, 1, is_sure=False)
+    assert seam.is_open
+    assert walked(seam, rows(7, 8, 10)) == [(7, 8), Hole(9, 10), (10,)]
+    assert not seam.is_open
+
+    seam = Seam(ANYWHERE, every_position, 1, is_sure=False)
+    seam.skip(5)
+    seam.skip(6)
+    assert walked(seam, rows(9)) == [Hole(7, 9), (9,)]
+    seam.skip(20)
+    assert walked(seam, rows(10)) == [(10,)]

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 CANCELLED = b""
 """The record of a row that the venue has taken back: it has a position and is not published."""
 
+ANYWHERE = 2**62
+"""A floor beyond all positions: the row that comes first is the first, whichever it is."""
+
 
 def every_position(position: int) -> int:
     """The grid of ids: none is left out."""
@@ -84,6 +87,17 @@ class Seam:
         """
         self.floor, self.due = floor, grid(floor)
         self.grid, self._step, self._is_sure = grid, step, is_sure
+        # Nobody knows yet where to begin.
+        self.is_open = floor == ANYWHERE
+
+    def begin(self, floor: int) -> None:
+        """Begin where it was open."""
+        self.floor, self.due, self.is_open = floor, self.grid(floor), False
+
+    def skip(self, last: int) -> None:
+        """A row from before the beginning: where that is open, it is what follows."""
+        if self.is_open:
+            self.floor, self.due = last + 1, self.grid(last + 1)
 
     @property
     def lowest(self) -> int:
@@ -114,12 +128,14 @@ class Seam:
 
     def pass_by(self, last: int) -> None:
         """Everything up to ``last`` is there, and it is a row."""
-        self.floor, self.due, self._is_sure = last + 1, last + self._step, True
+        self.floor, self.due = last + 1, last + self._step
+        self._is_sure, self.is_open = True, False
 
     def reach(self, position: int) -> None:
         """Everything before ``position`` is there, as far as there is anything."""
         if position >= self.floor:
-            self.floor, self.due, self._is_sure = position, self.grid(position), True
+            self.floor, self.due = position, self.grid(position)
+            self._is_sure, self.is_open = True, False
 
     def _dense_length(self, positions: list[int], start: int) -> int:
         """How many rows from ``start`` on follow each other with one step between them."""

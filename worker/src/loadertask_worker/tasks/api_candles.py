@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from loadertask_contract.time_range import from_epoch_ms
 from loadertask_worker.cursor import Cursor, Place
-from loadertask_worker.errors import BannedError, ConfigurationError
+from loadertask_worker.errors import ConfigurationError
 from loadertask_worker.history_plan import candle_segments
 from loadertask_worker.inputs import LoadStarted
 from loadertask_worker.shards import Slice, shard_slice
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from loadertask_worker.binance.archive import Archive
     from loadertask_worker.binance.rest import BinanceRest
     from loadertask_worker.tasks import Reporter
-
-log = logging.getLogger(__name__)
 
 
 class CandleTask(HistoryTask):
@@ -76,7 +73,7 @@ class CandleTask(HistoryTask):
         reporter: Reporter,
     ) -> Past:
         """The closed candles from the cursor on, or from the first one there is."""
-        now_ms = await self._venue_clock(venue, archive)
+        now_ms = await self.venue_clock(venue, archive)
         plan = self._plan(now_ms)
         source = CandleSource(venue, self._symbol, self._interval)
         if cursor:
@@ -86,17 +83,6 @@ class CandleTask(HistoryTask):
             start_ms = await source.begin_at(plan.start_ms, plan.end_ms)
         segments = candle_segments(self._symbol, self._interval, start_ms, plan.end_ms, now_ms)
         return Past(source, segments, plan.end_ms)
-
-    async def _venue_clock(self, venue: BinanceRest, archive: Archive | None) -> int:
-        """The venue's clock (epoch ms), from the answer that tells its limits too."""
-        try:
-            return (await venue.exchange_info(self._symbol)).server_time_ms
-        except BannedError as error:
-            if archive is None:
-                raise
-            # The archive is no part of the ban: it goes on until REST is needed.
-            log.warning("%s; loading from the archive as far as it goes", error)
-            return int(venue.venue_time_s() * 1000)
 
     def _plan(self, now_ms: int) -> CandlePlan:
         plan = CandlePlan(self._interval, self._slice.start_ms, self._slice.end_ms)

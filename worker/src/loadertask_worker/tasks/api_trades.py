@@ -72,7 +72,7 @@ class TradeTask(HistoryTask):
         reporter: Reporter,
     ) -> Past:
         """The trades from the cursor on, or from the first one of the range."""
-        now_ms = (await venue.exchange_info(self._symbol)).server_time_ms
+        now_ms = await self.venue_clock(venue, archive)
         start_ms = self._slice.start_ms
         end_ms = max(start_ms, min(self._slice.end_ms, now_ms - SETTLE_MS))
         source = TradeSource(venue, self._symbol, self._kind, reporter)

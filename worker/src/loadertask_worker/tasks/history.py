@@ -195,6 +195,8 @@ class History:
         lowest = self._seam.lowest
         while skipped < len(rows) and rows.positions[skipped] < lowest:
             skipped += 1
+        if skipped:
+            self._seam.skip(rows.positions[skipped - 1])
         return rows.part(skipped, len(rows))
 
     async def _hole(self, hole: Hole) -> AsyncIterator[Page]:

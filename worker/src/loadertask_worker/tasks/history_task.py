@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from loadertask_worker.binance.archive import binance_archive
 from loadertask_worker.binance.rest import binance_rest
+from loadertask_worker.errors import BannedError
 from loadertask_worker.ordered import until_stop
 from loadertask_worker.tasks.history import History, publish_all
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from loadertask_worker.kafka.records import RecordPublisher
     from loadertask_worker.tasks import Reporter
     from loadertask_worker.tasks.history import Source
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,22 @@ class HistoryTask(ABC):
             SourceError: the venue does not say.
 
         """
+
+    async def venue_clock(self, venue: BinanceRest, archive: Archive | None) -> int:
+        """The venue's clock (epoch ms), from the answer that tells its limits too.
+
+        Raises:
+            SourceError: the venue does not say, and no archive goes on without.
+
+        """
+        try:
+            return (await venue.exchange_info(self._symbol)).server_time_ms
+        except BannedError as error:
+            if archive is None:
+                raise
+            # The archive is no part of the ban: it goes on until REST is needed.
+            log.warning("%s; loading from the archive as far as it goes", error)
+            return int(venue.venue_time_s() * 1000)
 
     async def load(
         self,

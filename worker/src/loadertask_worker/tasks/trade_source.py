@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from loadertask_worker.binance.archive_rows import TradeReader
 from loadertask_worker.binance.trade_pages import FirstTrade, TradePages
-from loadertask_worker.errors import ProtocolViolatedError
+from loadertask_worker.errors import BannedError, ProtocolViolatedError
 from loadertask_worker.kafka.records import Page
-from loadertask_worker.seams import Rows, Seam, every_position
+from loadertask_worker.seams import ANYWHERE, Rows, Seam, every_position
 from loadertask_worker.windows import ROWS_PER_REQUEST
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class TradeSource:
         self._pages = TradePages(venue, symbol, kind)
         self._reporter = reporter
         self._first = FirstTrade(0, 0)
+        self._begins_ms = 0
         self.reader = TradeReader(symbol, kind)
         self.seam = Seam(0, every_position, 1)
         self.pages_in_flight = venue.limiter.requests_in_flight(
@@ -36,9 +37,18 @@ class TradeSource:
         )
 
     async def begin_at(self, time_ms: int) -> None:
-        """Begin with the first trade at a moment; the archive may know an earlier one."""
-        self._first = await self._pages.first_at(time_ms)
-        self.seam = Seam(self._first.trade_id, every_position, 1, is_sure=False)
+        """Begin with the first trade at a moment; the archive may know an earlier one.
+
+        A ban leaves open which one that is: the archive's file of that day shows it.
+        """
+        self._begins_ms = time_ms
+        self.seam = Seam(ANYWHERE, every_position, 1, is_sure=False)
+        try:
+            await self._find_first()
+        except BannedError:
+            self._reporter.tell(
+                "The first trade cannot be asked for during a ban: the archive shows it"
+            )
 
     def go_on_at(self, trade_id: int) -> None:
         """Begin with a trade."""
@@ -46,6 +56,8 @@ class TradeSource:
 
     async def position_at(self, time_ms: int) -> int:
         """The id after the last trade before a moment, as far as REST knows."""
+        if self.seam.is_open:  # the archive has no file of the first day
+            await self._find_first()
         if time_ms <= self._first.time_ms:
             return 0
         return await self._pages.end_at(time_ms)
@@ -66,6 +78,10 @@ class TradeSource:
     def end_page(self, end_ms: int) -> Page:
         """No rows."""
         return Page([], [], [], self.seam.floor, end_ms)
+
+    async def _find_first(self) -> None:
+        self._first = await self._pages.first_at(self._begins_ms)
+        self.seam.begin(self._first.trade_id)
 
     async def _page(self, start: int, end: int) -> Page:
         """All trades with ids in [start, end): one request, more where an answer is short."""
