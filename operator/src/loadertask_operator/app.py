@@ -12,8 +12,9 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 
-from loadertask_operator.cluster import Cluster, load_access
+from loadertask_operator.cluster import Cluster
 from loadertask_operator.configuration import Configuration
+from loadertask_operator.connection import load_access
 from loadertask_operator.errors import ApiError
 from loadertask_operator.handlers import build_registry, watch
 from loadertask_operator.health import serve

@@ -1,25 +1,22 @@
 """The operator's one client of the API server: requests in, typed values and our errors out.
 
-It speaks JSON through the official client's connection and authentication, without its models:
-they would cost more time than the requests. It decides nothing.
+It speaks JSON without the models of the official client: they would cost more time than the
+requests. It decides nothing.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import aiohttp
-from kubernetes.aio import client, config
-from yaml import YAMLError
+from kubernetes.aio import client
 
 from loadertask_operator import names
-from loadertask_operator.configuration import ConfigurationError
-from loadertask_operator.errors import ApiError, UnavailableError, api_error
+from loadertask_operator.connection import JSON, Connection
+from loadertask_operator.errors import ApiError
 from loadertask_operator.observed import JobState, PodState, parse_job, parse_pod
 from loadertask_operator.plan import Notice, Propagation
 from loadertask_operator.schema import LoaderTask, TaskKey, parse_task
@@ -28,34 +25,9 @@ from loadertask_operator.store import Presence
 
 logger = logging.getLogger(__name__)
 
-_REQUEST_TIMEOUT_S = 30.0
 _PAGE = 500
-_JSON = "application/json"
-_METADATA_ONLY = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA_ONLY = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _MERGE_PATCH = "application/merge-patch+json"
-
-
-async def load_access() -> client.ApiClient:
-    """The client of the cluster we run in, else of the kubeconfig.
-
-    Raises:
-        ConfigurationError: there is neither.
-
-    """
-    try:
-        config.load_incluster_config()  # type: ignore[no-untyped-call]
-    except config.ConfigException:
-        await _load_kubeconfig()
-    return client.ApiClient()
-
-
-async def _load_kubeconfig() -> None:
-    try:
-        await config.load_kube_config(persist_config=False)  # type: ignore[no-untyped-call]
-    except (config.ConfigException, YAMLError, OSError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        problem = f"KUBECONFIG: this is no pod of a cluster, and no kubeconfig is usable: {reason}"
-        raise ConfigurationError((problem,)) from error
 
 
 class Cluster:
@@ -64,12 +36,11 @@ class Cluster:
     def __init__(
         self, api_client: client.ApiClient, may_write: Callable[[], None] = lambda: None
     ) -> None:
-        self._client = api_client
-        self._may_write = may_write
+        self._connection = Connection(api_client, may_write)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()  # type: ignore[no-untyped-call]
+        await self._connection.close()
 
     async def list_tasks(self, namespace: str | None) -> list[LoaderTask]:
         """All tasks of a namespace, or of all."""
@@ -98,7 +69,7 @@ class Cluster:
 
     async def get_task(self, key: TaskKey) -> LoaderTask:
         """The live object."""
-        return parse_task(await self._request("GET", _task_path(key)))
+        return parse_task(await self._connection.request("GET", _task_path(key)))
 
     async def put_status(self, task: LoaderTask, status: Status) -> LoaderTask:
         """Replace the status; a ConflictError when the object has changed."""
@@ -114,7 +85,7 @@ class Cluster:
             "status": render_status(status),
         }
         path = f"{_task_path(task.key)}/status?fieldValidation=Strict"
-        return parse_task(await self._request("PUT", path, body))
+        return parse_task(await self._connection.request("PUT", path, body))
 
     async def set_finalizer(self, task: LoaderTask, *, present: bool) -> LoaderTask:
         """Add or remove our finalizer."""
@@ -128,34 +99,44 @@ class Cluster:
                 "finalizers": finalizers,
             }
         }
-        return parse_task(await self._request("PATCH", _task_path(task.key), body, _MERGE_PATCH))
+        return parse_task(
+            await self._connection.request("PATCH", _task_path(task.key), body, _MERGE_PATCH)
+        )
 
     async def delete_task(self, task: LoaderTask) -> None:
         """Delete this very object."""
         options = {"preconditions": {"uid": task.uid}, "propagationPolicy": "Background"}
-        await self._request("DELETE", _task_path(task.key), options)
+        await self._connection.request("DELETE", _task_path(task.key), options)
 
     async def get_job(self, namespace: str, name: str) -> JobState:
         """The live Job."""
-        return parse_job(await self._request("GET", _job_path(namespace, name)))
+        return parse_job(await self._connection.request("GET", _job_path(namespace, name)))
 
     async def create_job(self, manifest: dict[str, Any]) -> JobState:
         """Create a Job; a ConflictError when the name is taken."""
         path = f"{_jobs_path(manifest['metadata']['namespace'])}?fieldValidation=Strict"
-        return parse_job(await self._request("POST", path, manifest))
+        return parse_job(await self._connection.request("POST", path, manifest))
 
     async def set_job_ttl(self, job: JobState, ttl_s: int) -> JobState:
         """Let the cluster delete an ended Job."""
         body = {"metadata": {"uid": job.uid}, "spec": {"ttlSecondsAfterFinished": ttl_s}}
         path = _job_path(job.namespace, job.name)
-        return parse_job(await self._request("PATCH", path, body, _MERGE_PATCH))
+        return parse_job(await self._connection.request("PATCH", path, body, _MERGE_PATCH))
 
     async def delete_job(self, job: JobState, propagation: Propagation) -> JobState | None:
         """Delete this very Job; what is left of it while its deletion goes on."""
         options = {"preconditions": {"uid": job.uid}, "propagationPolicy": propagation.value}
-        answer = await self._request("DELETE", _job_path(job.namespace, job.name), options)
+        answer = await self._connection.request(
+            "DELETE", _job_path(job.namespace, job.name), options
+        )
         # The Job itself while finalizers hold it, else only that it was done.
         return parse_job(answer) if answer.get("kind") == "Job" else None
+
+    async def delete_pod(self, pod: PodState) -> PodState | None:
+        """Ask this very pod to end within its own grace period; what is left of it meanwhile."""
+        path = _path("/api/v1", pod.namespace, "pods", pod.name)
+        answer = await self._connection.request("DELETE", path, {"preconditions": {"uid": pod.uid}})
+        return parse_pod(answer) if answer.get("kind") == "Pod" else None
 
     async def pod_refusals(self, namespace: str) -> dict[str, str]:
         """By uid of a Job of anybody, why it last could not make a pod."""
@@ -168,7 +149,7 @@ class Cluster:
         """Tell people, as a Kubernetes Event; failures are only logged."""
         path = _path("/api/v1", task.namespace, "events")
         try:
-            await self._request("POST", path, _event(task, notice, datetime.now(UTC)))
+            await self._connection.request("POST", path, _event(task, notice, datetime.now(UTC)))
         except ApiError as error:
             logger.warning("event not posted: %s", error, extra={"task": str(task.key)})
 
@@ -180,7 +161,7 @@ class Cluster:
         if own:
             query["labelSelector"] = names.OWN_OBJECTS_SELECTOR
         while True:
-            page = await self._request("GET", f"{path}?{urlencode(query)}")
+            page = await self._connection.request("GET", f"{path}?{urlencode(query)}")
             items += page["items"]
             token = page["metadata"].get("continue")
             if not token:
@@ -192,47 +173,14 @@ class Cluster:
         query = {"resourceVersion": "0"}
         if own:
             query["labelSelector"] = names.OWN_OBJECTS_SELECTOR
-        answer = await self._request("GET", f"{path}?{urlencode(query)}", accept=_METADATA_ONLY)
+        answer = await self._connection.request(
+            "GET", f"{path}?{urlencode(query)}", accept=_METADATA_ONLY
+        )
         # A list of metadata that is empty has null for its items.
         found = [item["metadata"] for item in answer["items"] or ()]
         versions = {one["uid"]: int(one["resourceVersion"]) for one in found}
         listed_at = int(answer["metadata"]["resourceVersion"])
         return Presence(namespace, listed_at, frozenset(versions), versions)
-
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        content_type: str = _JSON,
-        accept: str = _JSON,
-    ) -> dict[str, Any]:
-        headers = {"Accept": accept, "Content-Type": content_type}
-        if method != "GET":
-            self._may_write()
-        try:
-            request = await self._client.param_serialize(
-                method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
-            )
-            response = await self._client.call_api(*request, _request_timeout=_REQUEST_TIMEOUT_S)
-            text = await response.read()  # type: ignore[no-untyped-call]
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UnavailableError(
-                0, f"{method} {path}: {error or type(error).__name__}"
-            ) from error
-        answer = _json_object(text)
-        if response.status >= 300:
-            raise api_error(response.status, answer.get("message") or f"{method} {path}")
-        return answer
-
-
-def _json_object(text: bytes) -> dict[str, Any]:
-    """The answer; a proxy in between may answer with something else than JSON."""
-    try:
-        answer = json.loads(text)
-    except ValueError:
-        return {"message": text[:200].decode(errors="replace")}
-    return answer if isinstance(answer, dict) else {}
 
 
 def _event(task: LoaderTask, notice: Notice, now: datetime) -> dict[str, Any]:
