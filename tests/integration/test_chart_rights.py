@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from loadertask_operator.configuration import Configuration
 from loadertask_operator.errors import NotFoundError, RefusedError
 from loadertask_operator.leadership import Leadership
 from loadertask_operator.manifests.job import render_job
+from loadertask_operator.observed import PodState
 from loadertask_operator.plan import Notice, Propagation
 from loadertask_operator.status import CurrentAttempt, Phase, Status
 
@@ -28,6 +30,11 @@ pytestmark = pytest.mark.integration
 
 CONFIGURATION = Configuration.model_validate({"KAFKA_BOOTSTRAP_SERVERS": "kafka:9092"})
 ATTEMPT = CurrentAttempt(number=1, job_name="task-1", producer_id="loader-producer__a1b2c3")
+
+
+def make_pod(namespace: str) -> PodState:
+    """A pod that was there a moment ago."""
+    return PodState(namespace, "task-1-x", "uid", 1, "task", 1, datetime.now(UTC))
 
 
 @contextlib.asynccontextmanager
@@ -73,6 +80,8 @@ async def test_they_are_enough_for_every_request_of_the_operator(
         assert await cluster.list_jobs(namespace) == [await cluster.get_job(namespace, "task-1")]
         job = await cluster.set_job_ttl(job, 60)
         await cluster.list_pods(namespace)
+        with pytest.raises(NotFoundError):
+            await cluster.delete_pod(make_pod(namespace))
         await cluster.post_event(task, Notice("JobCreated", "Job task-1 was created"))
         assert "JobCreated" in api_server.kubectl("get", "events", "-n", namespace)
         await cluster.delete_job(job, Propagation.BACKGROUND)

@@ -279,7 +279,7 @@ RIGHTS = [
     (["streamforge.io"], ["loadertasks"], ["get", "list", "watch", "patch", "delete"]),
     (["streamforge.io"], ["loadertasks/status"], ["patch", "update"]),
     (["batch"], ["jobs"], ["get", "list", "watch", "create", "patch", "delete"]),
-    ([""], ["pods"], ["get", "list", "watch"]),
+    ([""], ["pods"], ["get", "list", "watch", "delete"]),
     ([""], ["events"], ["list", "create", "patch"]),
 ]
 

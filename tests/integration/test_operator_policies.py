@@ -94,6 +94,20 @@ def test_a_load_that_gets_no_further_fails_at_its_progress_deadline(world):
     eventually(lambda: world.job("stuck") is None)
 
 
+def test_a_pod_that_hangs_without_its_job_is_deleted_and_its_load_goes_on(world):
+    world.running("orphan", progressDeadlineSeconds=5, telemetryInterval=1, **FAST)
+    pod = world.pod("orphan")
+    world.jobs.delete_namespaced_job("orphan-1", world.namespace, propagation_policy="Orphan")
+    eventually(lambda: world.status("orphan")["reason"] == "JobDisappeared")
+    assert world.pod("orphan").metadata.uid == pod.metadata.uid
+    eventually(lambda: world.job("orphan", 2))
+    assert world.pod("orphan") is None
+    past = world.status("orphan")["attemptHistory"][0]
+    assert past["reason"] == "ProgressDeadlineExceeded"
+    told = world.core.list_namespaced_event(world.namespace, field_selector="reason=OrphanDeleted")
+    assert [event.involved_object.name for event in told.items] == ["orphan"]
+
+
 def test_a_shard_fails_and_resumes_alone_and_the_load_is_finished_when_all_are(world):
     world.create("split", parallelism=3)
     job = eventually(lambda: world.job("split"))

@@ -61,6 +61,7 @@ class Reason(StrEnum):
     DISRUPTED = "Disrupted"
     SUSPENDED = "Suspended"
     RESUMED = "Resumed"
+    POD_STUCK = "PodStuck"
     NO_TERMINAL_EVENT = "NoTerminalEvent"
     JOB_DISAPPEARED = "JobDisappeared"
     STARTING = "Starting"

@@ -17,7 +17,7 @@ from loadertask_operator.inbox import Inbox
 from loadertask_operator.lifetimes import Lifetimes
 from loadertask_operator.manifests.job import render_job
 from loadertask_operator.metrics import Metrics
-from loadertask_operator.observed import JobState, Observed
+from loadertask_operator.observed import JobState, Observed, PodState
 from loadertask_operator.plan import Notice, Plan, Propagation
 from loadertask_operator.ports import Api, StopSender
 from loadertask_operator.schema import LoaderTask, TaskKey
@@ -147,6 +147,8 @@ class Effects:
         job = observed.own_job
         if plan.delete_job and job:
             await self._delete_job(job, plan.delete_job)
+        for pod in plan.delete_pods:
+            await self._delete_pod(pod)
         if plan.job_ttl_s is not None and job:
             await self._set_job_ttl(job, plan.job_ttl_s)
         for notice in plan.notices:
@@ -165,6 +167,19 @@ class Effects:
         if left:
             # The watch may be late: nothing is deleted twice, and the bound counts from now.
             self._store.remember_job(left)
+
+    async def _delete_pod(self, pod: PodState) -> None:
+        try:
+            left = await self._api.delete_pod(pod)
+        except NotFoundError:
+            self._store.forget_pod(pod)
+            return
+        except RefusedError as error:
+            # An older chart lacks that right: the pod then ends by itself, or by a person.
+            logger.warning("pod %s is not deleted: %s", pod.name, error.message)
+            return
+        if left:
+            self._store.remember_pod(left)
 
     async def _set_job_ttl(self, job: JobState, ttl_s: int) -> None:
         try:

@@ -27,6 +27,8 @@ OWN_OBJECTS_SELECTOR = f"{MANAGED_BY_LABEL}={COMPONENT}"
 
 SHARD_LABEL = "batch.kubernetes.io/job-completion-index"
 """Which shard a pod of an Indexed Job loads; given by Kubernetes."""
+JOB_UID_LABEL = "batch.kubernetes.io/controller-uid"
+"""Which Job made a pod; given by Kubernetes, and kept by a pod that outlives its Job."""
 
 CONTAINER = "loader"
 DISRUPTION = "DisruptionTarget"

@@ -95,6 +95,10 @@ class PodState:
     """Whether the cluster takes it away: eviction, drain, preemption, lost node."""
     shard: int | None = None
     """Which slice of the load it works on, where the load is split."""
+    job_uid: str = ""
+    """The Job that made it; it stays when the Job is gone."""
+    deleted_at: datetime | None = None
+    """When it is to be gone, once somebody has asked for that."""
 
     @property
     def is_running(self) -> bool:
@@ -216,6 +220,8 @@ def parse_pod(body: Mapping[str, Any]) -> PodState:
         end=_pod_end(terminated) if terminated else None,
         is_disrupted=_is_disrupted(status),
         shard=_first_number(labels.get(names.SHARD_LABEL, "")),
+        job_uid=labels.get(names.JOB_UID_LABEL, ""),
+        deleted_at=_deletion_time(metadata),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from loadertask_operator.observed import PodState
 from loadertask_operator.status import CurrentAttempt, Status
 
 
@@ -37,6 +38,7 @@ class Plan:
     send_stop: bool = False
     create: CurrentAttempt | None = None
     delete_job: Propagation | None = None
+    delete_pods: tuple[PodState, ...] = ()
     job_ttl_s: int | None = None
     delete_task: bool = False
     notices: tuple[Notice, ...] = ()

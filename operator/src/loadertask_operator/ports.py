@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from loadertask_operator.observed import JobState
+from loadertask_operator.observed import JobState, PodState
 from loadertask_operator.plan import Notice, Propagation
 from loadertask_operator.schema import LoaderTask, TaskKey
 from loadertask_operator.status import Status
@@ -37,6 +37,9 @@ class Api(Protocol):
 
     async def delete_job(self, job: JobState, propagation: Propagation) -> JobState | None:
         """Delete this very Job; what is left of it while its deletion goes on."""
+
+    async def delete_pod(self, pod: PodState) -> PodState | None:
+        """Ask this very pod to end; what is left of it while it does."""
 
     async def pod_refusals(self, namespace: str) -> Mapping[str, str]:
         """By uid of a Job of anybody, why it last could not make a pod."""

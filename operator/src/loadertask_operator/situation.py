@@ -140,6 +140,31 @@ class Situation:
         return any(pod.may_run for pod in self.pods)
 
     @property
+    def has_orphan(self) -> bool:
+        """Whether a pod may run that no Job will bring to its end."""
+        return self.pod_may_run and (self.observed.own_job is None or self.deletion_hangs)
+
+    @property
+    def stuck_pod(self) -> PodState | None:
+        """A pod without a Job that was asked to end and has not for too long."""
+        overdue = [pod for pod in self.pods if pod.may_run and self.now >= self.overdue_at(pod)]
+        return overdue[0] if overdue and self.has_orphan else None
+
+    def overdue_at(self, pod: PodState) -> datetime:
+        """When a deletion of ``pod`` that is asked for now or was before has taken too long."""
+        return (pod.deleted_at or self.moment) + self.stop_timeout + self.rules.grace
+
+    @property
+    def begun_at(self) -> datetime | None:
+        """Since when the worker can be at work; None while Kueue holds its Job back."""
+        job, attempt = self.observed.own_job, self.attempt
+        if job is not None:
+            return None if job.is_suspended else job.started_at or job.created_at
+        if attempt is None or self.pod is None or not self.pod_may_run:
+            return None
+        return attempt.start_time or self.pod.created_at
+
+    @property
     def worker_may_run(self) -> bool:
         """Whether another worker beside it would be the second one."""
         return self.job_may_run or self.pod_may_run
@@ -239,7 +264,8 @@ class Situation:
         """The pair that GitOps tools read: work in progress, and a person is needed."""
         is_moving = outlook.phase in _IN_PROGRESS
         accepted = self._accepted(outlook)
-        is_stalled = outlook.phase is Phase.FAILED or accepted.reason in _NEEDS_A_PERSON
+        is_stalled = Phase.FAILED is outlook.phase or Reason.POD_STUCK is outlook.reason
+        is_stalled = is_stalled or accepted.reason in _NEEDS_A_PERSON
         is_stalled = is_stalled or self._image_is_missing_for_long()
         progress = Reason.PROGRESSING if is_moving else Reason.SETTLED
         return [

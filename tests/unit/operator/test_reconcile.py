@@ -168,9 +168,21 @@ class MemoryApi:
         self._end(failure)
         return self.jobs.get(job.name)
 
+    async def delete_pod(self, pod: PodState) -> PodState | None:
+        failure = self._request()
+        live = self.pods.get(pod.name)
+        if live is None or live.uid != pod.uid:
+            raise NotFoundError(404, "gone")
+        assert live.deleted_at is None, "a pod is asked to end once"
+        gone_at, version = self.clock() + timedelta(seconds=30), live.resource_version + 1
+        self.pods[pod.name] = replace(live, deleted_at=gone_at, resource_version=version)
+        self._end(failure)
+        return self.pods[pod.name]
+
     def end_deletions(self) -> None:
-        """The garbage collector has come to the Jobs that wait for it."""
+        """The garbage collector and the kubelet have come to what waits for them."""
         self.jobs = {name: job for name, job in self.jobs.items() if not job.is_deleting}
+        self.pods = {name: pod for name, pod in self.pods.items() if not pod.deleted_at}
 
     def _may_run(self, job: JobState) -> bool:
         hangs = job.deleted_at and self.clock() >= job.deleted_at + timedelta(seconds=90)
@@ -242,6 +254,9 @@ class Harness:
         for name in self.api.created if self.sees_deletions else ():
             if name not in self.api.jobs:
                 self.store.forget_job("loads", name, f"uid-{name}")
+        if self.sees_deletions:
+            seen = frozenset(pod.uid for pod in self.api.pods.values())
+            self.store.forget_absent_pods(Presence(None, 10**6, seen))
 
     @property
     def task(self) -> LoaderTask:
@@ -300,11 +315,11 @@ class Harness:
         attempt = self.status.current_attempt
         number = attempt.number if attempt else 1
         end = None if exit_code is None else PodEnd(exit_code)
-        phase, version = ("Failed", 2) if end else ("Running", 1)
+        phase, version = ("Failed", 9) if end else ("Running", 1)
         pod = PodState(
             "loads", f"p{number}", f"p{number}", version, "btc", number, NOW, phase, end=end
         )
-        pod = replace(pod, is_disrupted=is_disrupted)
+        pod = replace(pod, is_disrupted=is_disrupted, job_uid=f"uid-btc-{number}")
         self.api.pods[pod.name] = pod
         self.store.remember_pod(pod)
 
@@ -720,11 +735,11 @@ async def test_no_history_undoes_an_end_makes_a_job_twice_or_finds_no_rest(steps
         assert not had_ended or len(world.api.created) == created
 
 
-@settings(max_examples=150, deadline=None)
-@given(_STEPS, st.sampled_from([1, 2]))
-async def test_every_state_ends_in_time(steps, shards):
+@settings(max_examples=200, deadline=None)
+@given(_STEPS, st.sampled_from([1, 2]), st.sampled_from([{}, {"activeDeadlineSeconds": 5000}]))
+async def test_every_state_ends_in_time(steps, shards, deadline):
     """Whatever has happened: when nothing more happens, waiting alone leads to an end."""
-    world = Harness(backoffLimit=1, activeDeadlineSeconds=5000, parallelism=shards)
+    world = Harness(backoffLimit=1, parallelism=shards, **deadline)
     await _reconcile(world)
     for kind, value in steps:
         if KEY in world.api.tasks:

@@ -87,6 +87,7 @@ def make_pod(
         created_at=NOW,
         phase=phase if end is None else ("Succeeded" if exit_code == 0 else "Failed"),
         end=end,
+        job_uid=f"job-uid-{attempt}",
         **changes,
     )
 

@@ -36,7 +36,8 @@ def on_deadline(situation: Situation) -> Plan | None:
         )
         return conclude(situation, ending)
     startup_at = startup_deadline(situation)
-    if verdict.course is Course.STARTING and startup_at and situation.now >= startup_at:
+    is_starting = verdict.course is Course.STARTING or is_orphan
+    if is_starting and startup_at and situation.now >= startup_at:
         return conclude(situation, _startup_failure(situation))
     return None
 
@@ -51,13 +52,12 @@ def startup_deadline(situation: Situation) -> datetime | None:
     While events cannot be read, a running pod is proof enough that the worker has started:
     what it says is not heard here, and the end of its Job still ends the attempt.
     """
-    job, spec = situation.observed.own_job, situation.observed.task.spec
-    if job is None or spec is None or job.is_suspended or situation.said is not None:
+    begun, spec = situation.begun_at, situation.observed.task.spec
+    if begun is None or spec is None or situation.said is not None:
         return None
     is_running = any(pod.is_running for pod in situation.pods)
     if not situation.observed.has_caught_up and is_running:
         return None
-    begun = job.started_at or job.created_at
     deadline = begun + timedelta(seconds=spec.startup_deadline_seconds)
     listening_since = situation.observed.listening_since
     if listening_since is None or listening_since <= begun:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loadertask_operator.conditions import is_terminal
 from loadertask_operator.plan import Notice, Plan, Propagation
-from loadertask_operator.policies.leftovers import job_deletion
+from loadertask_operator.policies.leftovers import job_deletion, without_orphans
 from loadertask_operator.policies.stopping import stopping_plan
 from loadertask_operator.situation import Situation
 
@@ -40,24 +40,28 @@ def on_deletion(situation: Situation) -> Plan | None:
         needs_finalizer=True,
         send_stop=plan.send_stop,
         delete_job=plan.delete_job,
+        delete_pods=plan.delete_pods,
+        notices=plan.notices,
         recheck_at=min(plan.recheck_at or give_up_at, give_up_at),
     )
 
 
 def _let_go(situation: Situation, notice: Notice) -> Plan:
-    return Plan(
+    plan = Plan(
         status=situation.observed.task.status,
         needs_finalizer=False,
         delete_job=Propagation.BACKGROUND,
         notices=(notice,),
     )
+    return without_orphans(plan, situation)
 
 
 def _wait_for_job(situation: Situation) -> Plan:
     """The outcome is known, only the Job has to go."""
-    return Plan(
+    plan = Plan(
         status=situation.status,
         needs_finalizer=True,
         delete_job=job_deletion(situation),
         recheck_at=situation.now + situation.rules.grace,
     )
+    return without_orphans(plan, situation)

@@ -11,9 +11,13 @@ from loadertask_operator.arbitration import Ending, Outcome, judge
 from loadertask_operator.bans import MAX_BAN, believable
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
 from loadertask_operator.fold import at_rest
-from loadertask_operator.observed import termination_of
+from loadertask_operator.observed import PodState, termination_of
 from loadertask_operator.plan import Notice, Plan
-from loadertask_operator.policies.leftovers import job_deletion, job_ttl_to_set
+from loadertask_operator.policies.leftovers import (
+    job_deletion,
+    job_ttl_to_set,
+    without_orphans,
+)
 from loadertask_operator.policies.suspended import suspended_plan
 from loadertask_operator.shards import written
 from loadertask_operator.situation import Outlook, Situation
@@ -21,6 +25,9 @@ from loadertask_operator.status import MAX_HISTORY, PastAttempt, Phase, whole_se
 
 MAX_DISRUPTIONS = 20
 """How often a task may lose its pod to the cluster before that counts as a failure."""
+
+STUCK_POD_PATIENCE = timedelta(hours=1)
+"""How long a pod that was asked to end may hold its task: a lost node may come back."""
 
 _RESUMING = "spec.suspend was unset: another attempt goes on from the cursor"
 
@@ -100,6 +107,8 @@ def wait_for_retry(situation: Situation) -> Plan | None:
     """Hold a task whose attempt has ended until the next one is due and the old Job is gone."""
     if situation.attempt is None or not situation.attempt_has_ended:
         return None
+    if situation.stuck_pod:
+        return _wait_for_pod(situation, situation.stuck_pod)
     due = retry_due(situation)
     ttl_s = job_ttl_to_set(situation)
     if situation.now >= due and not situation.worker_may_run and ttl_s is None:
@@ -107,11 +116,32 @@ def wait_for_retry(situation: Situation) -> Plan | None:
     is_resuming = situation.status.is_true(ConditionType.SUSPENDED)
     message = _RESUMING if is_resuming else situation.status.message or ""
     plan = _retrying_plan(situation, message, due)
+    news = (Notice(Reason.RESUMED.value, message),) if is_resuming else ()
     return replace(
         plan,
         job_ttl_s=ttl_s,
         recheck_at=due if ttl_s is not None else plan.recheck_at,
-        notices=(Notice(Reason.RESUMED.value, message),) if is_resuming else (),
+        notices=(*news, *plan.notices),
+    )
+
+
+def _wait_for_pod(situation: Situation, pod: PodState) -> Plan:
+    """No worker starts beside one that may run: in the end, a person has to look at its node."""
+    asked_at = pod.deleted_at or situation.moment
+    message = (
+        f"pod {pod.name} was to be gone at {asked_at:%Y-%m-%dT%H:%M:%SZ} and is not: "
+        "if its node is lost for good, delete the node, or the pod by force"
+    )
+    gives_up_at = asked_at + STUCK_POD_PATIENCE
+    if situation.now >= gives_up_at:
+        return end_task(situation, Outcome.FAILED, Reason.POD_STUCK, message)
+    running = Claim(ConditionType.RUNNING, Truth.UNKNOWN, Reason.POD_STUCK, message)
+    is_news = situation.observed.task.status.reason != Reason.POD_STUCK
+    return situation.plan(
+        Outlook(Phase.RETRYING, Reason.POD_STUCK, message, running=running),
+        needs_finalizer=situation.observed.task.has_finalizer,
+        notices=(Notice(Reason.POD_STUCK.value, message, is_warning=True),) if is_news else (),
+        recheck_at=gives_up_at,
     )
 
 
@@ -159,8 +189,8 @@ def _retry(situation: Situation, ending: Ending) -> Plan:
     if ban and ban > situation.now:
         message = f"banned by the venue until {ban:%Y-%m-%dT%H:%M:%SZ}; {message}"
     plan = _retrying_plan(situation, message, retry_due(situation))
-    notices = [Notice(ending.reason.value, message, is_warning=True)]
-    return replace(plan, notices=tuple(notices))
+    notice = Notice(ending.reason.value, message, is_warning=True)
+    return replace(plan, notices=(notice, *plan.notices))
 
 
 def _tally(situation: Situation, ending: Ending) -> str:
@@ -171,7 +201,7 @@ def _tally(situation: Situation, ending: Ending) -> str:
 
 
 def _retrying_plan(situation: Situation, message: str, due: datetime) -> Plan:
-    return situation.plan(
+    plan = situation.plan(
         Outlook(
             Phase.RETRYING,
             Reason.RETRYING,
@@ -183,11 +213,15 @@ def _retrying_plan(situation: Situation, message: str, due: datetime) -> Plan:
         # When it is due already, the end of the old Job or pod brings the next look.
         recheck_at=due if due > situation.now else _deletion_gives_up_at(situation),
     )
+    return without_orphans(plan, situation)
 
 
 def _deletion_gives_up_at(situation: Situation) -> datetime | None:
     job = situation.observed.own_job
-    return situation.hangs_at(job) if job and job.deleted_at and situation.job_may_run else None
+    if job and situation.job_may_run:
+        return situation.hangs_at(job) if job.deleted_at else None
+    times = [situation.overdue_at(pod) for pod in situation.pods if pod.may_run and pod.deleted_at]
+    return min(times, default=None)
 
 
 def _with_history(situation: Situation, ending: Ending) -> Situation:

@@ -1,8 +1,11 @@
-"""What an attempt leaves behind: its Job, which goes away by deletion or by its TTL."""
+"""What an attempt leaves behind: its Job, and a pod that has outlived its Job (decision 076)."""
 
 from __future__ import annotations
 
-from loadertask_operator.plan import Propagation
+from dataclasses import replace
+
+from loadertask_operator.observed import PodState
+from loadertask_operator.plan import Notice, Plan, Propagation
 from loadertask_operator.situation import Situation
 
 
@@ -19,3 +22,25 @@ def job_deletion(situation: Situation) -> Propagation | None:
     job = situation.observed.own_job
     is_needed = job is not None and job.outcome is None and not job.is_deleting
     return Propagation.FOREGROUND if is_needed else None
+
+
+def without_orphans(plan: Plan, situation: Situation) -> Plan:
+    """``plan``, which also asks the pods to end that no Job will bring to their end."""
+    pods = _orphans(situation)
+    notices = tuple(
+        Notice("OrphanDeleted", f"pod {pod.name} has outlived its Job: it is deleted", True)
+        for pod in pods
+    )
+    return replace(plan, delete_pods=pods, notices=(*plan.notices, *notices))
+
+
+def _orphans(situation: Situation) -> tuple[PodState, ...]:
+    """Those of the attempt's own Job that nobody has asked to end yet."""
+    attempt = situation.attempt
+    if attempt is None or not situation.has_orphan:
+        return ()
+    return tuple(
+        pod
+        for pod in situation.pods
+        if pod.may_run and pod.deleted_at is None and attempt.job_uid in {None, pod.job_uid}
+    )

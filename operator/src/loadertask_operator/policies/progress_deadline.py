@@ -25,7 +25,10 @@ def on_standstill(situation: Situation) -> Plan | None:
     if at is None or situation.now < at:
         return None
     verdict = judge(situation)
-    if not isinstance(verdict, Underway) or verdict.course is not Course.RUNNING:
+    if not isinstance(verdict, Underway):
+        return None
+    is_orphan = verdict.course is Course.UNKNOWN and situation.has_orphan
+    if verdict.course is not Course.RUNNING and not is_orphan:
         return None
     spec = situation.observed.task.spec
     return conclude(situation, _failure(spec)) if spec else None
@@ -37,13 +40,14 @@ def progress_deadline(situation: Situation) -> datetime | None:
     None while nothing can be said of it: before the first event, after the last word, while
     events cannot be read, and while Kueue holds the Job back.
     """
-    job, spec, said = situation.observed.own_job, situation.observed.task.spec, situation.said
-    if job is None or spec is None or said is None or said.is_terminal or job.is_suspended:
+    can_work_since, said = situation.begun_at, situation.said
+    spec = situation.observed.task.spec
+    if can_work_since is None or spec is None or said is None or said.is_terminal:
         return None
     last = _last_progress(situation, spec)
     if last is None or not situation.observed.has_caught_up:
         return None
-    begun = max(last, job.started_at or job.created_at)
+    begun = max(last, can_work_since)
     # Nobody can tell of progress more often than it speaks.
     patience_s = max(
         spec.progress_deadline_seconds, STALE_AFTER_INTERVALS * spec.telemetry_interval

@@ -13,7 +13,7 @@ from loadertask_operator.arbitration import Outcome
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
 from loadertask_operator.plan import Plan, Propagation
 from loadertask_operator.policies.endings import end_task
-from loadertask_operator.policies.leftovers import job_deletion
+from loadertask_operator.policies.leftovers import job_deletion, without_orphans
 from loadertask_operator.situation import Outlook, Situation
 from loadertask_operator.status import Phase, StopMethod, StopStatus
 
@@ -24,6 +24,8 @@ class StopStep:
 
     stop: StopStatus
     send: bool = False
+    is_overdue: bool = False
+    """Whether the worker had its time: what may run of it is deleted."""
     delete_job: Propagation | None = None
     recheck_at: datetime | None = None
 
@@ -67,9 +69,10 @@ def stopping_plan(situation: Situation, message: str) -> Plan:
     if situation.job_may_run and not situation.worker_was_seen:
         running = Claim(ConditionType.RUNNING, Truth.FALSE, Reason.POD_PENDING)
     outlook = Outlook(Phase.STOPPING, Reason.STOPPING, message, running=running)
-    return situation.with_status(stop=step.stop).plan(
+    plan = situation.with_status(stop=step.stop).plan(
         outlook, send_stop=step.send, delete_job=step.delete_job, recheck_at=step.recheck_at
     )
+    return without_orphans(plan, situation) if step.is_overdue else plan
 
 
 def has_no_worker(situation: Situation) -> bool:
@@ -91,6 +94,7 @@ def _deletion(situation: Situation, stop: StopStatus) -> StopStep:
     gives_up_at = _gives_up_at(situation, stop)
     return StopStep(
         stop,
+        is_overdue=True,
         delete_job=job_deletion(situation),
         recheck_at=gives_up_at if gives_up_at > situation.now else None,
     )

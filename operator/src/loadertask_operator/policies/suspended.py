@@ -5,7 +5,7 @@ from __future__ import annotations
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
 from loadertask_operator.plan import Notice, Plan
 from loadertask_operator.policies.acceptance import objection
-from loadertask_operator.policies.leftovers import job_deletion
+from loadertask_operator.policies.leftovers import job_deletion, without_orphans
 from loadertask_operator.situation import Outlook, Situation
 from loadertask_operator.status import Phase
 
@@ -25,13 +25,14 @@ def suspended_plan(situation: Situation, warning: str = "") -> Plan:
         accepted=objection(situation),
         running=Claim(ConditionType.RUNNING, Truth.FALSE, Reason.SUSPENDED),
     )
-    return situation.plan(
+    plan = situation.plan(
         outlook,
         delete_job=job_deletion(situation),
         needs_finalizer=may_run and task.has_finalizer,
         notices=_notices(message if is_news else "", warning),
         recheck_at=situation.now if is_news else None,
     )
+    return without_orphans(plan, situation)
 
 
 def _notices(news: str, warning: str) -> tuple[Notice, ...]:

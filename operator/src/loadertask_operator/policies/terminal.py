@@ -6,7 +6,11 @@ from datetime import timedelta
 
 from loadertask_operator.conditions import is_terminal
 from loadertask_operator.plan import Plan
-from loadertask_operator.policies.leftovers import job_deletion, job_ttl_to_set
+from loadertask_operator.policies.leftovers import (
+    job_deletion,
+    job_ttl_to_set,
+    without_orphans,
+)
 from loadertask_operator.situation import Situation
 
 
@@ -20,12 +24,14 @@ def after_the_end(situation: Situation) -> Plan | None:
         ended = task.status.completion_time or situation.moment
         delete_at = ended + timedelta(seconds=task.spec.ttl_seconds_after_finished)
     is_due = delete_at is not None and situation.now >= delete_at
-    return Plan(
+    may_run = situation.job_may_run or situation.has_orphan
+    plan = Plan(
         status=situation.status,
-        # While the Job may run, a deletion of the task must still be able to wait for it.
-        needs_finalizer=situation.job_may_run and task.has_finalizer,
+        # While the worker may run, a deletion of the task and its rivals must be able to wait.
+        needs_finalizer=may_run and task.has_finalizer,
         delete_job=job_deletion(situation),
         job_ttl_s=job_ttl_to_set(situation),
         delete_task=is_due and not situation.job_may_run,
         recheck_at=delete_at if not is_due else None,
     )
+    return without_orphans(plan, situation)
