@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.e2e.cluster_client import condition, wait_until
-from tests.sources import CHECKOUT, COMMITTED_RANGE, recorded_day
+from tests.e2e.loads import task_manifest
+from tests.sources import CHECKOUT, recorded_day
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.e2e.conftest import Bench
+    from tests.e2e.bench import Bench
 
 EXAMPLES = CHECKOUT / "examples"
 # Of a test alone: the first one also brings up the whole system.
@@ -20,20 +21,6 @@ EXAMPLES = CHECKOUT / "examples"
 TWO_MONTHS = "2023-01-01:2023-03-01"
 MINUTES_OF_TWO_MONTHS = 59 * 1440
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300, func_only=True)]
-
-
-def task_manifest(name: str, **spec: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "streamforge.io/v1alpha1",
-        "kind": "LoaderTask",
-        "metadata": {"name": name},
-        "spec": {
-            "symbol": "BTCUSDT",
-            "type": "api_candles_1m",
-            "timeRange": COMMITTED_RANGE,
-            **spec,
-        },
-    }
 
 
 def test_a_recorded_day_arrives_digit_for_digit(bench: Bench) -> None:
