@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from loadertask_operator.bans import is_nonsense
 from loadertask_operator.fold import fold
 from loadertask_operator.observed import Observed
 from loadertask_operator.plan import Plan
@@ -53,6 +54,8 @@ def decide(observed: Observed, rules: Rules, now: datetime) -> Plan:
 
     """
     status = fold(observed.task.status, observed.events)
+    if is_nonsense(status.banned_until, now):
+        status = status.model_copy(update={"banned_until": None})
     situation = Situation(observed, status, now, rules)
     for policy in POLICIES:
         plan = policy(situation)

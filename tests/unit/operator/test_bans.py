@@ -124,15 +124,15 @@ def test_an_address_is_shared_by_the_host_of_the_api(banned_url, url, is_held):
 
 def test_of_several_bans_the_last_one_counts_and_each_expires():
     bans = Bans()
-    bans.note(banned_task(100))
-    bans.note(replace(banned_task(300), name="later"))
+    bans.note(replace(banned_task(100), uid="sooner"))
+    bans.note(replace(banned_task(300), name="later", uid="later"))
     bans.note(banned_task(200))
     spec = make_task().spec
     assert bans.on(spec, DEFAULT, after(150)) == Ban(
         "api.binance.com", after(300), TaskKey("loads", "later")
     )
     assert bans.on(spec, DEFAULT, after(300)) is None
-    assert bans._latest == {}
+    assert (bans._latest, bans._told) == ({}, {})
 
 
 def test_a_ban_that_somebody_edited_into_a_status_holds_nobody_for_ever():
@@ -146,8 +146,47 @@ def test_a_ban_that_somebody_edited_into_a_status_holds_nobody_for_ever():
     assert late.create.number == 2
 
 
+def test_a_ban_that_somebody_takes_out_of_a_status_holds_nobody_any_more():
+    bans, spec = Bans(), make_task().spec
+    other = replace(banned_task(100), name="other", uid="other")
+    for task in (banned_task(300), other):
+        bans.note(task)
+    assert bans.on(spec, DEFAULT, NOW).until == after(300)
+    bans.note(banned_task(200))
+    assert bans.on(spec, DEFAULT, NOW).until == after(200)
+    bans.note(make_task())
+    assert bans.on(spec, DEFAULT, NOW) == Ban("api.binance.com", after(100), other.key)
+    bans.note(replace(make_task(), name="other", uid="other"))
+    assert bans.on(spec, DEFAULT, NOW) is None
+    assert (bans._latest, bans._told) == ({}, {})
+    task = make_task(banned().status.model_copy(update={"banned_until": None}))
+    kept = replace(JOBS["failed"], ttl_s=1)
+    assert decide(Observed(task, job=kept), RULES, after(20)).create.number == 2
+
+
+@pytest.mark.parametrize("end", [None, "finished"])
+def test_a_ban_beyond_what_the_venue_can_say_is_taken_out_of_the_status_at_the_next_look(end):
+    status = look(started(), "complete" if end else "active", make_pod(), end or "loading").status
+    edited = status.model_copy(update={"banned_until": NOW + timedelta(days=30)})
+    plan = look(make_task(edited), "complete" if end else "active", make_pod(), at=1)
+    assert plan.status.banned_until is None
+    assert plan.status.phase == status.phase
+    longest = status.model_copy(update={"banned_until": NOW + timedelta(days=3)})
+    kept = look(make_task(longest), "complete" if end else "active", make_pod(), at=1)
+    assert kept.status.banned_until == NOW + timedelta(days=3)
+
+
+def test_a_ban_that_is_over_holds_nobody_however_it_came_into_the_status():
+    bans = Bans()
+    bans.note(banned_task(-5))
+    assert bans.on(make_task().spec, DEFAULT, NOW) is None
+
+
 def test_a_ban_outlives_the_task_that_was_told_of_it():
     world_bans = Bans()
     world_bans.note(banned_task())
     assert world_bans.on(make_task().spec, DEFAULT, after(499)) is not None
     assert world_bans.on(None, DEFAULT, after(499)) is None
+    successor = replace(make_task(), uid="of another task with the same name")
+    world_bans.note(successor)
+    assert world_bans.on(successor.spec, DEFAULT, after(499)) is not None

@@ -42,6 +42,10 @@ class CrashError(Exception):
     """SIGKILL of the operator, as seen by nobody."""
 
 
+class LostAnswerError(UnavailableError):
+    """The request was carried out, and its answer did not come."""
+
+
 class MemoryApi:
     """The API server's rules that matter here: versions, names, finalizers, the latch."""
 
@@ -57,11 +61,11 @@ class MemoryApi:
         self.refusal_lists = 0
         self.clock = lambda: NOW
         self.failures: list[Exception | None] = []
-        """What the next requests raise; a CrashError comes after the effect."""
+        """What the next requests raise; a crash or a lost answer comes after the effect."""
 
     def _request(self) -> Exception | None:
         failure = self.failures.pop(0) if self.failures else None
-        if failure and not isinstance(failure, CrashError):
+        if failure and not isinstance(failure, CrashError | LostAnswerError):
             raise failure
         return failure
 
@@ -394,6 +398,41 @@ async def test_our_job_found_under_its_name_is_adopted():
     assert world.status.current_attempt.job_uid == "uid-btc-1"
 
 
+async def test_a_job_whose_create_was_not_answered_is_adopted_under_its_attempt():
+    world = Harness()
+    world.api.failures = [None, None, None, LostAnswerError(0, "timed out")]
+    with pytest.raises(UnavailableError):
+        await world.settle()
+    intent = world.status.current_attempt
+    assert (world.api.created, intent.job_uid) == (["btc-1"], None)
+    await world.settle()
+    assert world.api.created == ["btc-1"]
+    assert world.status.current_attempt.producer_id == intent.producer_id
+    assert world.status.current_attempt.job_uid == "uid-btc-1"
+    assert (world.status.attempts, world.status.failures) == (1, 0)
+
+
+@pytest.mark.parametrize("wish", [{"stop": True}, {"suspend": True}])
+async def test_a_job_that_comes_to_be_after_its_task_has_ended_or_rests_is_deleted(wish):
+    world = Harness()
+    world.api.failures = [None, None, None, LostAnswerError(0, "timed out")]
+    with pytest.raises(UnavailableError):
+        await world.settle()
+    late = world.api.jobs.pop("btc-1")  # the API server is still about to make it
+    world.change(**wish)
+    await world.settle()
+    assert world.status.phase in {"Stopped", "Suspended"}
+    world.api.jobs["btc-1"] = late
+    for _ in range(3):
+        await world.settle()
+        world.now += timedelta(seconds=30)
+    assert world.api.jobs["btc-1"].is_deleting
+    world.api.end_deletions()
+    await world.settle()
+    assert world.status.phase in {"Stopped", "Suspended"}
+    assert world.api.created == ["btc-1"]
+
+
 async def test_a_job_that_the_watch_does_not_show_is_looked_up_before_it_counts_as_gone():
     world = Harness()
     await world.settle()
@@ -643,6 +682,7 @@ _STEPS = st.lists(
         st.tuples(st.just("delete"), st.none()),
         st.tuples(st.just("crash"), st.integers(0, 5)),
         st.tuples(st.just("fail"), st.sampled_from([409, 429, 500])),
+        st.tuples(st.just("lose-answer"), st.integers(0, 5)),
         st.tuples(st.just("commit"), st.none()),
         st.tuples(st.just("watch"), st.booleans()),
     ),
@@ -699,6 +739,8 @@ async def _live(world: Harness, kind: str, value: Any) -> None:
     elif kind == "fail":
         error = ConflictError if value == 409 else UnavailableError
         world.api.failures = [error(value, "no")]
+    elif kind == "lose-answer":
+        world.api.failures = [None] * value + [LostAnswerError(0, "no answer")]
     elif kind == "watch":
         world.sees_jobs = value
         if not value:
