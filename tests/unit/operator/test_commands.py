@@ -50,12 +50,12 @@ async def sending(broker: Broker, monkeypatch: pytest.MonkeyPatch):
         yield sender, clock
     finally:
         task.cancel()
-        _, pending = await asyncio.wait([task], timeout=5)
+        _, pending = await asyncio.wait([task], timeout=30)
         assert not pending
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not holds():  # noqa: ASYNC110 - the condition is not an event
             await asyncio.sleep(0.001)
 

@@ -159,12 +159,12 @@ async def reading():
         yield reader
     finally:
         task.cancel()
-        _, pending = await asyncio.wait([task], timeout=5)
+        _, pending = await asyncio.wait([task], timeout=30)
         assert not pending, "a cancellation was swallowed"
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not holds():  # noqa: ASYNC110 - the condition is not an event
             await asyncio.sleep(0.001)
 
@@ -261,4 +261,4 @@ async def test_a_reader_whose_client_never_answers_has_no_pulse_and_a_failing_on
     await asyncio.sleep(0.05)
     assert beats == stopped_at
     task.cancel()
-    await asyncio.wait([task], timeout=5)
+    await asyncio.wait([task], timeout=30)

@@ -20,7 +20,7 @@ async def running(work: Callable[[str], Awaitable[float | None]], **options: flo
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not holds():  # noqa: ASYNC110 - the condition is not an event
             await asyncio.sleep(0.001)
 

@@ -3,25 +3,26 @@ from __future__ import annotations
 import asyncio
 import http.client
 import logging
+import re
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from loadertask_devstack.stack import free_port
 from loadertask_worker import health, metrics
 from loadertask_worker.health import serving_metrics
 
 
 @pytest.fixture
 def port() -> int:
-    """A port that is free now; nobody else binds one in between."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    return free_port()
 
 
 def ask(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
-    connection = http.client.HTTPConnection(host, port, timeout=5)
+    connection = http.client.HTTPConnection(host, port, timeout=30)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -54,12 +55,19 @@ async def test_a_stuck_loop_is_told_while_it_is_stuck(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "STUCK_AFTER_S", 0.5)
+
+    def until_unhealthy() -> tuple[int, str]:
+        while (answer := ask(port, "/healthz"))[0] == 200:
+            time.sleep(0.05)
+        return answer
+
     with ThreadPoolExecutor(1) as outside:
         async with serving_metrics(port):
             await asyncio.sleep(0)
-            asked = outside.submit(lambda: (time.sleep(0.8), ask(port, "/healthz"))[1])
-            time.sleep(1.2)  # noqa: ASYNC251 - the loop is stuck
-            assert asked.result() == (503, "the event loop has been stuck for 1 s\n")
+            # The loop is stuck until there is an answer.
+            status, text = outside.submit(until_unhealthy).result(30)
+    assert status == 503
+    assert re.fullmatch(r"the event loop has been stuck for \d+ s\n", text)
 
 
 async def test_a_loop_that_moves_again_is_healthy_again(
@@ -68,7 +76,7 @@ async def test_a_loop_that_moves_again_is_healthy_again(
     monkeypatch.setattr(health, "STUCK_AFTER_S", 0.7)
     async with serving_metrics(port):
         time.sleep(1.0)  # noqa: ASYNC251 - the loop is stuck
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (await asyncio.to_thread(ask, port, "/healthz"))[0] != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
@@ -87,7 +95,19 @@ async def test_port_0_is_off() -> None:
         assert not [task for task in asyncio.all_tasks() if "stamp" in repr(task.get_coro())]
 
 
-async def test_leaving_takes_no_time(port: int) -> None:
+async def test_leaving_waits_for_no_end_of_the_server(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close, may_end, has_ended = health._Server.close, threading.Event(), threading.Event()
+
+    def close_late(server: health._Server) -> None:
+        may_end.wait(30)
+        close(server)
+        has_ended.set()
+
+    monkeypatch.setattr(health._Server, "close", close_late)
     async with serving_metrics(port):
-        begun_s = time.monotonic()
-    assert time.monotonic() - begun_s < 0.2
+        pass
+    assert not has_ended.is_set()
+    may_end.set()
+    assert has_ended.wait(30)

@@ -60,7 +60,7 @@ async def test_a_stop_ends_a_wait_that_would_never_end() -> None:
         return 0
 
     asyncio.get_running_loop().call_later(0.01, stop.set)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         assert [x async for x in in_order((hang() for _ in range(3)), 2, stop)] == []
         assert await until_stop(hang(), stop) is None
     assert cancelled.is_set()
@@ -84,7 +84,7 @@ async def test_a_failure_is_noticed_while_an_earlier_one_hangs() -> None:
         raise ValueError("broken")
 
     work = [late(0, 60), late(1, 0), fail(), late(3, 60)]
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         with pytest.raises(ValueError, match="broken"):
             await anext(in_order(work, 4, asyncio.Event()))
     assert not asyncio.all_tasks() - {asyncio.current_task()}

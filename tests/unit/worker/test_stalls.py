@@ -3,52 +3,74 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
-from loadertask_worker.kafka import stalls
 from loadertask_worker.kafka.stalls import StallWatch
 
 
+class Clock:
+    """The clock of the event loop and of the watch, moved by the test alone."""
+
+    def __init__(self) -> None:
+        self._now_s = time.monotonic()
+
+    def __call__(self) -> float:
+        return self._now_s
+
+    async def goes_on(self, seconds: float) -> None:
+        self._now_s += seconds
+        for _ in range(3):  # whatever was due has its turn
+            await asyncio.sleep(0)
+
+
 @pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch) -> StallWatch:
-    monkeypatch.setattr(stalls, "_STALLED_S", 0.02)
+async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    return clock
+
+
+@pytest.fixture
+def watch() -> StallWatch:
     return StallWatch("kafka-1:9093, kafka-2:9093", 60)
 
 
 async def test_a_stall_is_told_once_with_the_brokers_and_once_when_it_is_over(
-    watch: StallWatch, caplog: pytest.LogCaptureFixture
+    watch: StallWatch, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
         watch.sent()
-        await asyncio.sleep(0.05)
+        await clock.goes_on(3.5)
     watch.acknowledged()
     watch.acknowledged()
     begun, over = (record.getMessage() for record in caplog.records)
-    assert begun.startswith("Kafka (kafka-1:9093, kafka-2:9093) has acknowledged nothing for 0.")
-    assert over.startswith("Kafka acknowledges again, after 0.")
+    assert begun.startswith("Kafka (kafka-1:9093, kafka-2:9093) has acknowledged nothing for 3.5 s")
+    assert over.startswith("Kafka acknowledges again, after 7.0 s")
 
 
 async def test_batches_that_are_acknowledged_or_fail_are_no_stall(
-    watch: StallWatch, caplog: pytest.LogCaptureFixture
+    watch: StallWatch, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(10):
         watch.sent()
-        await asyncio.sleep(0.005)
+        await clock.goes_on(2.9)
         watch.acknowledged()
     watch.sent()
     watch.failed()
-    await asyncio.sleep(0.05)
+    await clock.goes_on(5)
     assert caplog.records == []
 
 
 async def test_a_stall_after_an_idle_while_begins_with_its_own_batch(
-    watch: StallWatch, caplog: pytest.LogCaptureFixture
+    watch: StallWatch, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     watch.sent()
     watch.acknowledged()
-    await asyncio.sleep(0.05)
+    await clock.goes_on(5)
     watch.sent()
+    await clock.goes_on(2.9)
     assert caplog.records == []
-    await asyncio.sleep(0.1)
+    await clock.goes_on(0.2)
     assert len(caplog.records) == 1

@@ -54,7 +54,7 @@ async def ensured(
     monkeypatch: pytest.MonkeyPatch, broker: Broker, patience_s: float = 5, topic: str = "t"
 ) -> None:
     monkeypatch.setattr(contact, "create_conn", broker.connect)
-    async with asyncio.timeout(10), broker_connection(ACCESS, patience_s) as connection:
+    async with asyncio.timeout(60), broker_connection(ACCESS, patience_s) as connection:
         await ensure_topic(connection, "KAFKA_TOPIC", topic)
 
 
