@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,10 +15,13 @@ from datetime import UTC, datetime
 import pytest
 from aiokafka import AIOKafkaProducer
 from confluent_kafka.admin import AdminClient
+from tests.integration.stopwatch import Stopwatch
 from tests.integration.worker_process import (
+    LONG,
     TRANSACTIONAL,
     Task,
     candle_task,
+    endless,
     eventually,
     run_worker,
     running_worker,
@@ -41,8 +43,6 @@ pytestmark = pytest.mark.integration
 DAY = "2020-01-01:2020-01-02"
 TWO_DAYS = "2020-01-01:2020-01-03"
 MONTH = "2021-01-01:2021-02-01"
-LONG = "2022-01-01:2022-07-01"  # without outages, and more than a test waits for
-EVERY_HALF_SECOND = {"TELEMETRY_INTERVAL": "0.5"}
 
 
 @pytest.fixture
@@ -81,13 +81,13 @@ async def test_a_worker_killed_at_random_points_loses_and_doubles_nothing(
     task: Task, venue: RunningVenue, user: str, delivery: str
 ) -> None:
     source = await source_candles(venue, MONTH)
-    slow_klines(venue)
-    long = task.as_user(user).but(TIME_RANGE=MONTH, **EVERY_HALF_SECOND)
+    long = endless(venue, task.as_user(user).but(TIME_RANGE=MONTH))
     for _ in range(3):
         async with running_worker(long.variables) as worker:
             await worker.says("started:")
             await asyncio.sleep(random.uniform(0.1, 1.0))
             await worker.kill()
+    venue.state.faults.clear()
     ended = await run_worker(long.variables)
     assert ended.exit_code == 0, ended.stderr
     assert await long.values() == source
@@ -100,20 +100,20 @@ async def test_a_stop_commits_within_two_seconds_and_the_next_life_goes_on(
     task: Task, venue: RunningVenue
 ) -> None:
     source = await source_candles(venue, MONTH)
-    slow_klines(venue)
-    long = task.but(TIME_RANGE=MONTH)
+    long = endless(venue, task.but(TIME_RANGE=MONTH))
     async with running_worker(long.variables) as worker:
         await worker.has_loaded()
-        begun_s = time.monotonic()
-        long.command(Command.STOP)
-        await worker.says("interrupted:", 5)
-        assert time.monotonic() - begun_s < 2
+        with Stopwatch() as watch:
+            long.command(Command.STOP)
+            await worker.says("interrupted:")
+        assert watch.took_s < 2
         ended = await worker.ended()
     assert ended.exit_code == 0, ended.stderr
     some = await long.values()
     assert 0 < len(some) < len(source)
     assert some == source[: len(some)]
     assert (await long.events())[-1].payload.records_written == len(some)
+    venue.state.faults.clear()
     again = await run_worker(long.variables)
     assert again.exit_code == 0, again.stderr
     assert await long.values() == source
@@ -151,16 +151,16 @@ async def test_without_any_cursor_a_load_begins_again_and_loses_nothing(
     task: Task, venue: RunningVenue
 ) -> None:
     source = await source_candles(venue, MONTH)
-    slow_klines(venue)
-    long = task.but(TIME_RANGE=MONTH)
+    long = endless(venue, task.but(TIME_RANGE=MONTH))
     with in_force(task.kafka, rule("group", "READ", f"loader-{task.queue_id}-0")):
         async with running_worker(long.variables) as worker:
             await worker.has_loaded()
             await worker.kill()
-        before = len(await long.values())
+        venue.state.faults.clear()
         ended = await run_worker(long.variables)
     assert ended.exit_code == 0, ended.stderr
     values = await long.values()
+    before = values.index(source[0], 1)
     assert values[:before] == source[:before]
     assert values[before:] == source
 
@@ -292,11 +292,11 @@ async def test_a_topic_that_vanishes_ends_the_attempt_when_the_patience_is_over(
     task: Task, venue: RunningVenue
 ) -> None:
     slow_klines(venue)
-    long = task.but(TIME_RANGE=LONG, LOADER_PATIENCE_SECONDS="3")
+    long = task.but(TIME_RANGE=LONG, LOADER_PATIENCE_SECONDS="6")
     async with running_worker(long.variables) as worker:
         await worker.has_loaded()
         topics.delete_topic(task.kafka.plain, task.variables["KAFKA_TOPIC"])
-        ended = await worker.ended(30)
+        ended = await worker.ended()
     assert ended.exit_code == 75, ended.stderr
     assert f"topic {task.variables['KAFKA_TOPIC']} is gone" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -306,7 +306,8 @@ async def test_a_refused_batch_takes_its_whole_transaction_with_it(
     task: Task, venue: RunningVenue
 ) -> None:
     source = await source_candles(venue, MONTH)
-    slow_klines(venue)
+    # Slow enough that there is much to refuse when it is refused.
+    slow_klines(venue, delay_s=2)
     long = task.but(TIME_RANGE=MONTH)
     topic = task.variables["KAFKA_TOPIC"]
     async with running_worker(long.variables) as worker:
@@ -319,6 +320,7 @@ async def test_a_refused_batch_takes_its_whole_transaction_with_it(
     last = (await long.events())[-1]
     assert (last.progress.reason, last.payload.records_written) == ("RefusedByKafka", len(some))
     await set_topic(task.kafka, topic, "max.message.bytes", 1_048_588)
+    venue.state.faults.clear()
     again = await run_worker(long.variables)
     assert again.exit_code == 0, again.stderr
     assert await long.values() == source

@@ -32,7 +32,10 @@ from loadertask_devstack.venue.faults import Fault, FaultKind, FaultRule, Match
 from loadertask_devstack.venue.server import RunningVenue
 
 EXIT_TIMEOUT_S = 60.0
+LONG = "2021-10-01:2023-03-01"
+"""Without outages, and with `slow_klines` three quarters of a minute: no test waits for its end."""
 _POLL_S = 0.05
+_LINES_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -54,32 +57,45 @@ class WorkerProcess:
         self.lines: list[str] = []
 
     def terminate(self) -> None:
+        assert self._process.returncode is None, f"ended before:\n{self.log()}"
         self._process.terminate()
 
     async def kill(self) -> None:
-        """End it without a chance to say or commit anything."""
+        """End it, while it still runs, without a chance to say or commit anything."""
+        assert self._process.returncode is None, f"ended before:\n{self.log()}"
         self._process.kill()
         await self._process.wait()
+
+    def log(self) -> str:
+        """The last of what it said."""
+        return "".join(self.lines[-_LINES_SHOWN:])
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     async def ended(self, timeout_s: float = EXIT_TIMEOUT_S) -> Ended:
-        async with asyncio.timeout(timeout_s):
-            exit_code = await self._process.wait()
-            took_s = time.monotonic() - self._begun_s
-            await self._stderr
+        """How it ended; TimeoutError with what it said if it does not."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                exit_code = await self._process.wait()
+                took_s = time.monotonic() - self._begun_s
+                await self._stderr
+        except TimeoutError:
+            raise TimeoutError(f"still there after {timeout_s} s:\n{self.log()}") from None
         return Ended(exit_code, "".join(self.lines), took_s)
 
-    async def says(self, pattern: str, timeout_s: float = 30.0) -> None:
+    async def says(self, pattern: str, timeout_s: float = 60.0) -> None:
         """Wait until a log line matches somewhere; fail at once when it has ended without it."""
 
         def said() -> bool:
             return any(re.search(pattern, line) for line in self.lines)
 
-        await eventually(lambda: said() or self._stderr.done(), timeout_s)
-        assert said(), f"ended without saying {pattern!r}:\n{''.join(self.lines)}"
+        try:
+            await eventually(lambda: said() or self._stderr.done(), timeout_s)
+        except TimeoutError:
+            raise TimeoutError(f"no {pattern!r} in {timeout_s} s:\n{self.log()}") from None
+        assert said(), f"ended without saying {pattern!r}:\n{self.log()}"
 
     async def has_loaded(self) -> None:
         """Wait until it has reported acknowledged records while loading."""
@@ -99,7 +115,10 @@ class WorkerProcess:
 
 @asynccontextmanager
 async def running_worker(variables: Mapping[str, str]) -> AsyncIterator[WorkerProcess]:
-    """A worker with exactly these variables, killed at the end of the block if it still runs."""
+    """A worker with exactly these variables, killed at the end of the block if it still runs.
+
+    What it said is in the output of a test that fails.
+    """
     begun_s = time.monotonic()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "loadertask_worker",
@@ -112,6 +131,7 @@ async def running_worker(variables: Mapping[str, str]) -> AsyncIterator[WorkerPr
         yield worker
     finally:
         await worker.close()
+        print(f"--- worker {worker.pid} ---\n{worker.log()}")
 
 
 async def run_worker(variables: Mapping[str, str], timeout_s: float = EXIT_TIMEOUT_S) -> Ended:
@@ -120,7 +140,7 @@ async def run_worker(variables: Mapping[str, str], timeout_s: float = EXIT_TIMEO
         return await worker.ended(timeout_s)
 
 
-async def eventually(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
+async def eventually(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
     """Wait until a condition holds."""
     async with asyncio.timeout(timeout_s):
         # The conditions are of other processes, which set no event of ours.
@@ -135,6 +155,13 @@ async def set_topic(kafka: Kafka, topic: str, setting: str, value: int) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.plain})
     (altered,) = admin.incremental_alter_configs([resource]).values()
     await asyncio.to_thread(altered.result, 10)
+
+    def is_in_force() -> bool:
+        (described,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values()
+        return described.result(10)[setting].value == str(value)
+
+    while not await asyncio.to_thread(is_in_force):  # noqa: ASYNC110 - the broker sets no event
+        await asyncio.sleep(_POLL_S)
 
 
 def publish(kafka: Kafka, topic: str, *values: bytes) -> None:
@@ -153,10 +180,24 @@ def command(word: Command, queue_id: str) -> bytes:
 KLINES = "/api/v3/klines"
 
 
-def slow_klines(venue: RunningVenue) -> None:
+def slow_klines(venue: RunningVenue, delay_s: float = 0.5) -> None:
     """Give a test time to intervene: a month, eight pages at a time, is six times this."""
-    slow = Fault(kind=FaultKind.SLOW, delay_s=0.5)
+    slow = Fault(kind=FaultKind.SLOW, delay_s=delay_s)
     venue.state.faults.add([FaultRule(match=Match(path=KLINES), fault=slow)])
+
+
+def endless(venue: RunningVenue, task: Task) -> Task:
+    """The task at a slow venue where its load cannot end, until the venue's faults are cleared.
+
+    The last page never comes. Two requests with the same end come before: where the range begins
+    is asked twice.
+    """
+    end_ms = parse_time_range(task.variables["TIME_RANGE"]).end_ms
+    last_page = Match(path=KLINES, params={"endTime": str(end_ms - 1)}, nth=3)
+    rule = FaultRule(match=last_page, fault=Fault(kind=FaultKind.HANG))
+    venue.state.faults.add([rule])
+    slow_klines(venue)
+    return task.but(LOADER_PATIENCE_SECONDS="100")
 
 
 async def source_candles(venue: RunningVenue, time_range: str) -> list[bytes]:
