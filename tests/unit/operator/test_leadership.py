@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -158,3 +159,31 @@ async def test_a_standby_gives_nothing_back():
 async def test_two_processes_of_one_name_are_not_one_leader():
     async with served(Leases()) as api_client:
         assert len({Leadership(api_client, "ns", "pod").identity for _ in range(2)}) == 2
+
+
+@pytest.mark.parametrize("jump_s", [3600, -3600])
+async def test_a_clock_that_is_set_moves_neither_the_leader_nor_the_standby(monkeypatch, jump_s):
+    leases, steps = Leases(), Clock()
+    of_day = [datetime(2026, 1, 1, microsecond=500, tzinfo=UTC).timestamp()]
+    monkeypatch.setattr("time.time", lambda: of_day[0])
+    async with served(leases) as api_client:
+        leader = Leadership(api_client, "ns", "pod-a", steps)
+        standby = Leadership(api_client, "ns", "pod-b", steps)
+        await leader.acquire()
+        assert not await standby._try()
+        of_day[0] += jump_s
+        assert leader.is_held
+        assert not await standby._try()
+        steps.now_s += RENEW_S - 1
+        # The leader's own renewal, with the time of day that it has now, is one like any other.
+        assert await leader._try()
+        steps.now_s += RENEW_S - 1
+        assert leader.is_held
+        assert not await standby._try()
+        # It dies. The standby waits as long as the Lease lasts, and no longer.
+        of_day[0] += jump_s
+        steps.now_s += LEASE_S - 1
+        assert not await standby._try()
+        steps.now_s += 1
+        assert await standby._try()
+        assert not leader.is_held
