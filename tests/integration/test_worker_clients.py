@@ -38,16 +38,16 @@ async def test_an_event_that_is_refused_takes_no_later_one_with_it(
     kafka: Kafka, access: KafkaAccess, topic: str
 ) -> None:
     sender = EventSender(access, topic)
-    await sender.start(10)
+    await sender.start(30)
     try:
         sender.send(event(EventStatus.STARTED))
-        assert await sender.wait_until_sent(10)
+        assert await sender.wait_until_sent(30)
         await set_topic(kafka, topic, "max.message.bytes", 10)
         sender.send(event(EventStatus.LOADING))
-        assert not await sender.wait_until_sent(10)
+        assert not await sender.wait_until_sent(30)
         await set_topic(kafka, topic, "max.message.bytes", 1_000_000)
         sender.send(event(EventStatus.FINISHED))
-        await sender.wait_until_sent(10)
+        await sender.wait_until_sent(30)
     finally:
         await sender.close()
     found = topics.read_records(kafka.plain, topic)
@@ -72,20 +72,20 @@ async def test_new_partitions_of_the_control_topic_bring_no_old_command_back(
     heard: list[Command] = []
     since_ms = time.time_ns() // 1_000_000
     listener = ControlListener(access, control, "wf-1", since_ms=since_ms, on_command=heard.append)
-    await listener.start(10)
+    await listener.start(30)
     listening = asyncio.create_task(listener.listen())
     try:
         admin = AdminClient({"bootstrap.servers": kafka.plain})
         (made,) = admin.create_partitions([NewPartitions(control, 2)]).values()
         await asyncio.to_thread(made.result, 10)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             # aiokafka looks every five minutes; here it is asked to.
             while len(listener._consumer.assignment()) < 2:
                 await listener._consumer._client.force_metadata_update()
         publish(kafka, control, Command.PING, partition=1)
-        await eventually(lambda: len(heard) >= 1, 20)
+        await eventually(lambda: len(heard) >= 1)
         publish(kafka, control, Command.PING, partition=0)
-        await eventually(lambda: len(heard) >= 2, 20)
+        await eventually(lambda: len(heard) >= 2)
     finally:
         listening.cancel()
         await listener.close()

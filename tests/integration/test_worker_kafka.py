@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from tests.integration.stopwatch import Stopwatch
 from tests.integration.worker_process import (
+    LONG,
     TRANSACTIONAL,
     Task,
     candle_task,
@@ -26,7 +28,6 @@ from loadertask_devstack.venue.state import VenueSettings
 pytestmark = pytest.mark.integration
 
 DAY = "2020-01-01:2020-01-02"
-LONG = "2021-01-01:2021-07-01"
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ async def test_a_missing_right_is_named_at_once(
     access.add_rules(task.kafka.plain, [rule])
     ended = await run_worker(task.but(**{variable: name}).variables)
     assert ended.exit_code == 78, ended.stderr
-    assert ended.took_s < 10
+    assert ended.took_s < 18, "not waited for with the patience of 20 s"
     assert name in ended.stderr
     assert f"ACL {acl}" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -92,6 +93,7 @@ async def test_a_broker_that_dies_and_returns_costs_time_and_nothing_else(
     with running_kafka(tmp_path) as kafka:
         range_ = "2021-01-01:2021-02-01"
         task = candle_task(kafka, venue.url, unique("wf-Crash"), range_).as_user(user)
+        task = task.but(LOADER_PATIENCE_SECONDS="60")  # a broker starts in seconds, or in many
         async with running_worker(task.variables) as worker:
             await worker.has_loaded()
             await asyncio.to_thread(broker.kill, tmp_path)
@@ -113,20 +115,20 @@ async def test_a_broker_that_stays_away_ends_the_worker_within_bounds(
 ) -> None:
     with running_kafka(tmp_path) as kafka:
         task = candle_task(kafka, venue.url, unique("wf-Gone"), LONG).as_user(user)
-        async with running_worker(task.but(LOADER_PATIENCE_SECONDS="4").variables) as worker:
+        async with running_worker(task.but(LOADER_PATIENCE_SECONDS="6").variables) as worker:
             await worker.has_loaded()
             await asyncio.to_thread(broker.kill, tmp_path)
-            begun_s = time.monotonic()
-            if asked == "to terminate":
-                worker.terminate()
-            ended = await worker.ended()
+            with Stopwatch() as watch:
+                if asked == "to terminate":
+                    worker.terminate()
+                ended = await worker.ended()
         assert ended.exit_code == 75, ended.stderr
-        took_s = time.monotonic() - begun_s
         assert "Traceback" not in ended.stderr
         if asked == "to terminate":
             # 2 s to commit, 1 s for the event, 2 s to leave; the rest is this machine's.
-            assert took_s < 8
+            assert watch.took_s < 8
             assert " error: " not in ended.stderr
         else:
-            assert took_s < 25
-            assert f"Kafka ({kafka.secure}) has acknowledged nothing for 3." in ended.stderr
+            assert watch.took_s < 25
+            warning = rf"Kafka \({kafka.secure}\) has acknowledged nothing for \d+\.\d s"
+            assert re.search(warning, ended.stderr)

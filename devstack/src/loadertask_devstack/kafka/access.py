@@ -5,6 +5,7 @@ Speaks to the PLAIN listener, whose clients are superusers.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +19,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from loadertask_devstack.errors import DevstackError
 from loadertask_devstack.kafka.state import TRANSACTIONAL_USER, USERS
 from loadertask_devstack.kafka.topics import ERRORS_ONLY
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _TIMEOUT_S = 15.0
+_POLL_S = 0.01
 _RESOURCES = {
     "topic": ResourceType.TOPIC,
     "group": ResourceType.GROUP,
@@ -65,19 +68,37 @@ def platform_rules() -> list[AccessRule]:
 
 
 def add_rules(bootstrap: str, rules: Iterable[AccessRule]) -> None:
-    """Put the rules in force; those in force already stay. Raises KafkaException."""
+    """Put the rules in force; those in force already stay. Raises KafkaException, DevstackError."""
+    rules = list(rules)
     bindings = [AclBinding(*_acl(rule)) for rule in rules]
     admin = _admin(bootstrap)  # its futures die with it
     for added in admin.create_acls(bindings).values():
         added.result(_TIMEOUT_S)
+    _wait_until(admin, rules, are_in_force=True)
 
 
 def remove_rules(bootstrap: str, rules: Iterable[AccessRule]) -> None:
-    """Take exactly these rules back. Raises KafkaException."""
+    """Take exactly these rules back. Raises KafkaException, DevstackError."""
+    rules = list(rules)
     filters = [AclBindingFilter(*_acl(rule)) for rule in rules]
     admin = _admin(bootstrap)
     for removed in admin.delete_acls(filters).values():
         removed.result(_TIMEOUT_S)
+    _wait_until(admin, rules, are_in_force=False)
+
+
+def _wait_until(admin: AdminClient, rules: Iterable[AccessRule], *, are_in_force: bool) -> None:
+    """The controller has them at once, the broker, who asks for nothing else, a moment later."""
+    deadline_s = time.monotonic() + _TIMEOUT_S
+    for rule in rules:
+        binding = AclBindingFilter(*_acl(rule))
+        while bool(admin.describe_acls(binding).result(_TIMEOUT_S)) != are_in_force:
+            if time.monotonic() > deadline_s:
+                raise DevstackError(
+                    f"waited {_TIMEOUT_S:g} s in vain for a change of Kafka's ACLs: {rule}",
+                    "look at the log of Kafka",
+                )
+            time.sleep(_POLL_S)
 
 
 def _admin(bootstrap: str) -> AdminClient:
