@@ -9,9 +9,9 @@ import time
 from collections import Counter
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from typing import Any
 
+from loadertask_operator.clock import Clock
 from loadertask_operator.cluster import Cluster
 from loadertask_operator.configuration import Configuration
 from loadertask_operator.connection import load_access
@@ -56,6 +56,7 @@ class Operator:
         self._leadership = leadership
         self._metrics = Metrics()
         self._vitals = Vitals()
+        self._clock = Clock()
         self._store = Store()
         self._queue: Workqueue[TaskKey] = Workqueue(self._reconcile, expected=(ApiError,))
         self._inbox = Inbox(self._store, self._metrics, self._queue.add)
@@ -77,7 +78,7 @@ class Operator:
             self._commands,
             configuration,
             self._metrics,
-            lambda: datetime.now(UTC),
+            self._clock,
             self._queue.add,
         )
         self._is_ready = False
@@ -178,13 +179,19 @@ class Operator:
             self._queue.add(key)
 
     async def _feel_the_loop(self) -> None:
-        """Measure how late the event loop is; while it is stuck no probe is answered at all."""
+        """Measure how late the event loop is; while it is stuck no probe is answered at all.
+
+        Raises:
+            ClockSetError: the time of day made a step.
+
+        """
         beat = self._vitals.expect("the event loop", _LOOP_LIMIT_S)
         loop = asyncio.get_running_loop()
         while True:
             due_s = loop.time() + _LOOP_INTERVAL_S
             await asyncio.sleep(_LOOP_INTERVAL_S)
             self._metrics.loop_lag.observe(max(0.0, loop.time() - due_s))
+            self._clock()
             beat()
 
     def _on_broker(self, is_reachable: bool) -> None:
