@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -18,6 +19,7 @@ from loadertask_operator import names
 from loadertask_operator.connection import JSON, Connection
 from loadertask_operator.errors import ApiError
 from loadertask_operator.observed import JobState, PodState, parse_job, parse_pod
+from loadertask_operator.partial_answers import LISTED, WRITTEN
 from loadertask_operator.plan import Notice, Propagation
 from loadertask_operator.schema import LoaderTask, TaskKey, parse_task
 from loadertask_operator.status import Status, render_status
@@ -85,7 +87,9 @@ class Cluster:
             "status": render_status(status),
         }
         path = f"{_task_path(task.key)}/status?fieldValidation=Strict"
-        return parse_task(await self._connection.request("PUT", path, body))
+        answer = await self._connection.request_part(WRITTEN, "PUT", path, body)
+        # Of an object that has not changed since, what was written is what is stored.
+        return replace(task, resource_version=answer.metadata.resource_version, status=status)
 
     async def set_finalizer(self, task: LoaderTask, *, present: bool) -> LoaderTask:
         """Add or remove our finalizer."""
@@ -99,14 +103,16 @@ class Cluster:
                 "finalizers": finalizers,
             }
         }
-        return parse_task(
-            await self._connection.request("PATCH", _task_path(task.key), body, _MERGE_PATCH)
+        answer = await self._connection.request_part(
+            WRITTEN, "PATCH", _task_path(task.key), body, content_type=_MERGE_PATCH
         )
+        version = answer.metadata.resource_version
+        return replace(task, resource_version=version, finalizers=tuple(finalizers))
 
     async def delete_task(self, task: LoaderTask) -> None:
         """Delete this very object."""
         options = {"preconditions": {"uid": task.uid}, "propagationPolicy": "Background"}
-        await self._connection.request("DELETE", _task_path(task.key), options)
+        await self._connection.send("DELETE", _task_path(task.key), options)
 
     async def get_job(self, namespace: str, name: str) -> JobState:
         """The live Job."""
@@ -121,7 +127,9 @@ class Cluster:
         """Let the cluster delete an ended Job."""
         body = {"metadata": {"uid": job.uid}, "spec": {"ttlSecondsAfterFinished": ttl_s}}
         path = _job_path(job.namespace, job.name)
-        return parse_job(await self._connection.request("PATCH", path, body, _MERGE_PATCH))
+        return parse_job(
+            await self._connection.request("PATCH", path, body, content_type=_MERGE_PATCH)
+        )
 
     async def delete_job(self, job: JobState, propagation: Propagation) -> JobState | None:
         """Delete this very Job; what is left of it while its deletion goes on."""
@@ -149,7 +157,7 @@ class Cluster:
         """Tell people, as a Kubernetes Event; failures are only logged."""
         path = _path("/api/v1", task.namespace, "events")
         try:
-            await self._connection.request("POST", path, _event(task, notice, datetime.now(UTC)))
+            await self._connection.send("POST", path, _event(task, notice, datetime.now(UTC)))
         except ApiError as error:
             logger.warning("event not posted: %s", error, extra={"task": str(task.key)})
 
@@ -173,13 +181,11 @@ class Cluster:
         query = {"resourceVersion": "0"}
         if own:
             query["labelSelector"] = names.OWN_OBJECTS_SELECTOR
-        answer = await self._connection.request(
-            "GET", f"{path}?{urlencode(query)}", accept=_METADATA_ONLY
+        answer = await self._connection.request_part(
+            LISTED, "GET", f"{path}?{urlencode(query)}", accept=_METADATA_ONLY
         )
-        # A list of metadata that is empty has null for its items.
-        found = [item["metadata"] for item in answer["items"] or ()]
-        versions = {one["uid"]: int(one["resourceVersion"]) for one in found}
-        listed_at = int(answer["metadata"]["resourceVersion"])
+        versions = {i.metadata.uid: i.metadata.resource_version for i in answer.items or ()}
+        listed_at = answer.metadata.resource_version
         return Presence(namespace, listed_at, frozenset(versions), versions)
 
 

@@ -1,16 +1,18 @@
 """The connection to the API server: JSON over the official client's session and credentials.
 
-One request in, its answer out, or one of our errors. It knows no kind of object.
+One request in, its answer out, or one of our errors. An answer is not read further than is asked:
+most of it is `managedFields`. It knows no kind of object.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from kubernetes.aio import client, config
+from pydantic import TypeAdapter, ValidationError
 from yaml import YAMLError
 
 from loadertask_operator.configuration import ConfigurationError
@@ -18,6 +20,7 @@ from loadertask_operator.errors import UnavailableError, api_error
 
 _REQUEST_TIMEOUT_S = 30.0
 JSON = "application/json"
+Answer = TypeVar("Answer")
 
 
 async def load_access() -> client.ApiClient:
@@ -59,14 +62,38 @@ class Connection:
         await self._client.close()  # type: ignore[no-untyped-call]
 
     async def request(
+        self, method: str, path: str, body: Any = None, **kinds: str
+    ) -> dict[str, Any]:
+        """The JSON object that answers; raises as ``send`` does."""
+        text = await self.send(method, path, body, **kinds)
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise _unreadable(method, path, text)
+        return answer
+
+    async def request_part(
+        self, part: TypeAdapter[Answer], method: str, path: str, body: Any = None, **kinds: str
+    ) -> Answer:
+        """As much of the answer as ``part`` has fields for; raises as ``send`` does."""
+        text = await self.send(method, path, body, **kinds)
+        try:
+            return part.validate_json(text)
+        except ValidationError as error:
+            raise _unreadable(method, path, text) from error
+
+    async def send(
         self,
         method: str,
         path: str,
         body: Any = None,
+        *,
         content_type: str = JSON,
         accept: str = JSON,
-    ) -> dict[str, Any]:
-        """The JSON object that answers.
+    ) -> bytes:
+        """The answer, unread.
 
         Raises:
             ApiError: the answer is no success, or there is none.
@@ -75,18 +102,16 @@ class Connection:
         """
         if method != "GET":
             self._may_write()
+        headers = {"Accept": accept, "Content-Type": content_type}
         try:
-            status, text = await self._exchange(
-                method, path, body, {"Accept": accept, "Content-Type": content_type}
-            )
+            status, text = await self._exchange(method, path, body, headers)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnavailableError(
                 0, f"{method} {path}: {error or type(error).__name__}"
             ) from error
-        answer = _json_object(text)
         if status >= 300:
-            raise api_error(status, answer.get("message") or f"{method} {path}")
-        return answer
+            raise api_error(status, _message(text) or f"{method} {path}")
+        return text
 
     async def _exchange(
         self, method: str, path: str, body: Any, headers: dict[str, str]
@@ -108,10 +133,18 @@ class Connection:
         return response.status, text
 
 
-def _json_object(text: bytes) -> dict[str, Any]:
-    """The answer; a proxy in between may answer with something else than JSON."""
+def _message(text: bytes) -> str:
+    """What an error says; a proxy in between may answer with something else than JSON."""
     try:
         answer = json.loads(text)
     except ValueError:
-        return {"message": text[:200].decode(errors="replace")}
-    return answer if isinstance(answer, dict) else {}
+        return _beginning(text)
+    return str(answer.get("message") or "") if isinstance(answer, dict) else ""
+
+
+def _unreadable(method: str, path: str, text: bytes) -> UnavailableError:
+    return UnavailableError(0, f"{method} {path}: not an answer of Kubernetes: {_beginning(text)}")
+
+
+def _beginning(text: bytes) -> str:
+    return text[:200].decode(errors="replace")

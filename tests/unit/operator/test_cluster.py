@@ -6,10 +6,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio import client
-from tests.unit.operator.worlds import after, make_job
+from tests.unit.operator.worlds import after, make_job, make_task
 
+from loadertask_operator import names
 from loadertask_operator.cluster import Cluster
+from loadertask_operator.errors import ConflictError, UnavailableError
 from loadertask_operator.plan import Propagation
+from loadertask_operator.status import Phase, Status
 from loadertask_operator.store import Presence
 
 
@@ -112,3 +115,57 @@ async def test_the_last_reason_of_each_job_that_could_not_make_a_pod_is_listed()
     [(method, path, query)] = asked
     assert (method, path) == ("GET", "/api/v1/namespaces/loads/events")
     assert query["fieldSelector"] == "involvedObject.kind=Job,reason=FailedCreate"
+
+
+async def test_of_a_write_only_the_new_version_is_read():
+    task, status = make_task(), Status(phase=Phase.PENDING)
+    async with answering({"metadata": {"resourceVersion": "43"}}, []) as cluster:
+        written = await cluster.put_status(task, status)
+        held = await cluster.set_finalizer(written, present=True)
+        freed = await cluster.set_finalizer(held, present=False)
+    assert (written.resource_version, written.status) == (43, status)
+    assert (written.key, written.uid, written.spec) == (task.key, task.uid, task.spec)
+    assert (held.finalizers, freed.finalizers) == ((names.FINALIZER,), ())
+
+
+@pytest.mark.parametrize("text", ["<html>welcome</html>", "[]", '{"metadata": {}}'])
+async def test_an_answer_that_is_not_kubernetes_own_is_none(text):
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text=text)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(application) as server:
+        host = str(server.make_url("")).rstrip("/")
+        cluster = Cluster(client.ApiClient(client.Configuration(host=host)))
+        try:
+            with pytest.raises(UnavailableError, match="not an answer of Kubernetes"):
+                await cluster.put_status(make_task(), Status())
+            with pytest.raises(UnavailableError, match="not an answer of Kubernetes"):
+                await cluster.present_tasks(None)
+        finally:
+            await cluster.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"message": "it has changed"}', "it has changed"),
+        ("<html>busy</html>", "<html>busy</html>"),
+        ("[]", "GET /apis/"),
+    ],
+)
+async def test_an_error_says_what_the_server_said_else_what_was_asked(text, message):
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=409, text=text)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(application) as server:
+        host = str(server.make_url("")).rstrip("/")
+        cluster = Cluster(client.ApiClient(client.Configuration(host=host)))
+        try:
+            with pytest.raises(ConflictError, match=message):
+                await cluster.get_task(make_task().key)
+        finally:
+            await cluster.close()
