@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,10 +89,25 @@ class Bench:
             for status in pod["status"].get("containerStatuses", ())
         )
 
-    def lease_holder(self) -> str:
-        """The identity of the process that leads: it begins with the name of its pod."""
-        lease = self.operators.get("lease", "loadertask-operator")
-        return str(lease["spec"].get("holderIdentity", ""))
+    def lease(self) -> dict[str, Any]:
+        """Who leads (its identity begins with the name of its pod), and since when."""
+        found: dict[str, Any] = self.operators.get("lease", RELEASE)["spec"]
+        return found
+
+    def leader_and_others(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The pod of the operator that leads, and those that stand by."""
+        pods: list[dict[str, Any]] = []
+
+        def has_leader() -> bool:
+            nonlocal pods
+            holder = self.lease().get("holderIdentity", "")
+            pods = sorted(
+                self.operator_pods(), key=lambda pod: not holder.startswith(_name_of(pod))
+            )
+            return bool(pods) and holder.startswith(_name_of(pods[0]))
+
+        wait_until(has_leader, 60, "operator that leads")
+        return pods[0], pods[1:]
 
     @contextmanager
     def two_operators(self) -> Iterator[None]:
@@ -137,14 +151,8 @@ class Bench:
             assert answer.status in (200, 204)
 
 
-class Stopwatch:
-    """Seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._begun_s = time.monotonic()
-
-    def elapsed_s(self) -> float:
-        return time.monotonic() - self._begun_s
+def _name_of(pod: dict[str, Any]) -> str:
+    return str(pod["metadata"]["name"])
 
 
 def _klines_of(symbol: str) -> dict[str, Any]:
