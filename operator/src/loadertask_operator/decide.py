@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from loadertask_contract.time_range import TimeRange
 from loadertask_operator.bans import is_nonsense
 from loadertask_operator.fold import fold
 from loadertask_operator.observed import Observed
@@ -23,6 +24,7 @@ from loadertask_operator.policies.stopping import stop_on_request
 from loadertask_operator.policies.suspension import suspend_on_request
 from loadertask_operator.policies.terminal import after_the_end
 from loadertask_operator.policies.turn import wait_for_ban, wait_for_rival
+from loadertask_operator.schema import Spec
 from loadertask_operator.situation import Rules, Situation
 
 Policy = Callable[[Situation], Plan | None]
@@ -53,7 +55,7 @@ def decide(observed: Observed, rules: Rules, now: datetime) -> Plan:
         now: an aware datetime.
 
     """
-    status = fold(observed.task.status, observed.events)
+    status = fold(observed.task.status, observed.events, _uncounted(observed.task.spec))
     if is_nonsense(status.banned_until, now):
         status = status.model_copy(update={"banned_until": None})
     situation = Situation(observed, status, now, rules)
@@ -62,3 +64,8 @@ def decide(observed: Observed, rules: Rules, now: datetime) -> Plan:
         if plan is not None:
             return plan
     return follow(situation)
+
+
+def _uncounted(spec: Spec | None) -> TimeRange | None:
+    """The range of a load whose records nobody can count in advance."""
+    return None if spec is None or spec.type.task_type.has_candles else spec.time_range

@@ -13,7 +13,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from loadertask_contract.events import EventStatus, Progress
+from loadertask_contract.time_range import TimeRange
 from loadertask_operator.bans import believable
+from loadertask_operator.coverage import percent_of_time
 from loadertask_operator.observed import ReceivedEvent
 from loadertask_operator.shards import (
     Speaker,
@@ -39,10 +41,17 @@ _ETA_LIMIT_S = 365 * 86_400
 _CAMEL_CASE = re.compile(r"[A-Za-z][A-Za-z0-9]{0,127}")
 
 
-def fold(status: Status, events: Iterable[ReceivedEvent]) -> Status:
-    """``status`` after ``events``, in the order given."""
+def fold(
+    status: Status, events: Iterable[ReceivedEvent], uncounted: TimeRange | None = None
+) -> Status:
+    """``status`` after ``events``, in the order given.
+
+    ``uncounted`` is the range of a load whose records nobody can count: its progress is by time.
+    """
     for received in events:
-        status = _fold_one(status, received)
+        after = _fold_one(status, received)
+        is_ours = after.last_event is not status.last_event
+        status = _by_time(after, received, uncounted) if uncounted and is_ours else after
     return status
 
 
@@ -165,6 +174,19 @@ def _told(status: Status, received: ReceivedEvent, stand: _Stand) -> dict[str, A
     if stand.has_grown or received.event.payload.status is EventStatus.STARTED:
         update["last_progress_time"] = whole_seconds(received.time)
     return {"records_written": stand.written, "progress": progress.model_copy(update=update)}
+
+
+def _by_time(status: Status, received: ReceivedEvent, span: TimeRange) -> Status:
+    """With a percentage of the range, said to be one of time; it never shrinks."""
+    progress = status.progress or ProgressStatus()
+    said = received.event.payload.status
+    percent = percent_of_time(span, status, progress.loaded_through, said)
+    if percent is None:
+        return status
+    percent = max(percent, progress.percent or 0)
+    display = f"{percent}% of time, {_amount(status.records_written)} records"
+    told = progress.model_copy(update={"percent": percent, "display": display})
+    return status.model_copy(update={"progress": told})
 
 
 def _ban(received: ReceivedEvent) -> datetime | None:
