@@ -22,11 +22,11 @@ STUBBORN = (
 
 
 def wait_for_log(process: Process, text: str) -> None:
-    processes.wait_until(lambda: text in process.log.read_text(), 10, f"{text} in the log", process)
+    processes.wait_until(lambda: text in process.log.read_text(), 60, f"{text} in the log", process)
 
 
 def wait_for_end(process: Process) -> None:
-    processes.wait_until(lambda: not process.is_running(), 10, "the process ends")
+    processes.wait_until(lambda: not process.is_running(), 60, "the process ends")
 
 
 def test_a_process_runs_until_it_is_stopped_and_leaves_no_record(tmp_path: Path) -> None:

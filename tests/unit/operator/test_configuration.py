@@ -115,7 +115,7 @@ def test_a_kubeconfig_that_is_not_yaml_is_told_in_one_line(tmp_path):
         env={"PATH": os.environ["PATH"], **MINIMAL, "KUBECONFIG": str(kubeconfig)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
     assert ended.returncode == 78
@@ -136,7 +136,7 @@ def test_the_program_ends_with_78_and_without_a_traceback(variables, lines):
         env={"PATH": os.environ["PATH"], **variables},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
     assert ended.returncode == 78
