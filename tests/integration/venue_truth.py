@@ -66,3 +66,10 @@ def kinds_of_book(records: Sequence[Record]) -> list[str]:
             assert value["U"] <= book_id + 1 <= value["u"]
             book_id = value["u"]
     return kinds
+
+
+def assert_same(loaded: Sequence[bytes | None], expected: Sequence[bytes]) -> None:
+    """The first difference, not a hundred thousand lines of it."""
+    for number, (found, wanted) in enumerate(zip(loaded, expected, strict=False)):
+        assert found == wanted, f"record {number} of {len(loaded)} is {found!r}, not {wanted!r}"
+    assert len(loaded) == len(expected)
