@@ -10,7 +10,8 @@ from loadertask_worker.binance.levels import check_levels
 from loadertask_worker.errors import ProtocolViolatedError, SourceUnavailableError
 
 if TYPE_CHECKING:
-    from loadertask_worker.binance.rest import BinanceRest, Params
+    from loadertask_worker.binance.requests import Params
+    from loadertask_worker.binance.rest import BinanceRest
 
 SNAPSHOT_LEVELS = 5_000
 SNAPSHOT_WEIGHT = 250

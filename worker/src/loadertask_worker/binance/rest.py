@@ -1,7 +1,6 @@
 """The venue's REST interface under its own endpoint names: sends within the limits, retries.
 
-The only module that opens connections to the venue. Rows are parsed elsewhere; what to ask for is
-decided elsewhere.
+A single request is ``requests``'. Rows are parsed elsewhere; what to ask for is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -10,14 +9,12 @@ import asyncio
 import logging
 import random
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-import aiohttp
-
 from loadertask_worker import metrics
-from loadertask_worker.binance.answers import Answer, error_of
+from loadertask_worker.binance.answers import error_of
 from loadertask_worker.binance.exchange_info import (
     ExchangeInfo,
     parse_exchange_info,
@@ -25,11 +22,10 @@ from loadertask_worker.binance.exchange_info import (
 )
 from loadertask_worker.binance.klines import KlinePage, KlineParser
 from loadertask_worker.binance.limiter import Admission, RequestLimiter
-from loadertask_worker.binance.proxies import proxy_of
+from loadertask_worker.binance.requests import answer_to, counted, venue_session
 from loadertask_worker.errors import (
     BannedError,
     ConfigurationError,
-    LoadError,
     ProtocolViolatedError,
     RateLimitedError,
     RejectedError,
@@ -39,9 +35,12 @@ from loadertask_worker.patience import Patience
 from loadertask_worker.windows import ROWS_PER_REQUEST, check_page
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
+
+    import aiohttp
 
     from loadertask_contract.intervals import Interval
+    from loadertask_worker.binance.requests import Params
     from loadertask_worker.windows import Window
 
 log = logging.getLogger(__name__)
@@ -60,10 +59,6 @@ _RATE_LIMITS_IN_A_ROW = 5
 _DOUBTS_IN_A_ROW = 2
 # Clocks of computers part by some 50 µs each second.
 _CLOCK_HOLDS_S = 300.0
-# A full page is 200 kB. Nothing the venue sends is near this.
-_MAX_BODY_BYTES = 16 * 1024 * 1024
-
-Params = dict[str, str | int]
 
 
 class BinanceRest:
@@ -149,7 +144,7 @@ class BinanceRest:
             admission = await self._admission(weight)
             begun_s = time.monotonic()
             try:
-                with _counted(endpoint):
+                with counted(endpoint):
                     return parse(await self._body(endpoint, params, admission, patience))
             except BannedError as error:
                 self._ban = error
@@ -196,7 +191,8 @@ class BinanceRest:
     ) -> bytes:
         used_weight = None
         try:
-            answer = await self._answer(endpoint, params, patience)
+            limit_s = max(_SHORTEST_REQUEST_S, min(_LONGEST_REQUEST_S, patience.left_s))
+            answer = await answer_to(self._session, endpoint, params, limit_s)
             used_weight = answer.used_weight
             if used_weight is not None:
                 metrics.WEIGHT_USED.set(used_weight)
@@ -207,61 +203,11 @@ class BinanceRest:
             raise error
         return answer.body
 
-    async def _answer(self, endpoint: str, params: Params, patience: Patience) -> Answer:
-        limit_s = max(_SHORTEST_REQUEST_S, min(_LONGEST_REQUEST_S, patience.left_s))
-        try:
-            async with (
-                asyncio.timeout(limit_s),
-                self._session.get(f"api/v3/{endpoint}", params=params) as response,
-            ):
-                return Answer(response.status, response.headers, await _read(response))
-        except TimeoutError as error:
-            raise SourceUnavailableError(f"no answer within {limit_s:.1f} s") from error
-        except ValueError as error:
-            raise ConfigurationError.of("BINANCE_API_URL", f"is no address: {error}") from error
-        except aiohttp.ClientConnectorError as error:
-            what = f"{error}; is BINANCE_API_URL right?"
-            raise SourceUnavailableError(what) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise SourceUnavailableError(f"{type(error).__name__}: {error}") from error
-
 
 @asynccontextmanager
 async def binance_rest(
     base_url: str, *, patience_s: float, weight_share: float
 ) -> AsyncIterator[BinanceRest]:
     """Access to the venue at ``base_url``; honours the proxy variables of the environment."""
-    session = aiohttp.ClientSession(
-        base_url=base_url.rstrip("/") + "/",
-        proxy=proxy_of(base_url),
-        timeout=aiohttp.ClientTimeout(total=None),
-        headers={"User-Agent": "loadertask-worker", "Accept": "application/json"},
-        read_bufsize=1024 * 1024,
-    )
-    async with session:
+    async with venue_session(base_url) as session:
         yield BinanceRest(session, RequestLimiter(weight_share), patience_s)
-
-
-@contextmanager
-def _counted(endpoint: str) -> Iterator[None]:
-    """Count a request by how it ends."""
-    outcome = "Cancelled"
-    begun_s = time.monotonic()
-    try:
-        yield
-        outcome = "ok"
-    except LoadError as error:
-        outcome = error.reason
-        raise
-    finally:
-        metrics.REQUESTS.labels(endpoint, outcome).inc()
-        metrics.REQUEST_SECONDS.labels(endpoint).observe(time.monotonic() - begun_s)
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > _MAX_BODY_BYTES:
-            raise SourceUnavailableError(f"an answer of more than {_MAX_BODY_BYTES} bytes")
-    return bytes(body)

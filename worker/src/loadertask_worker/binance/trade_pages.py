@@ -20,7 +20,8 @@ from loadertask_worker.windows import ROWS_PER_REQUEST
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loadertask_worker.binance.rest import BinanceRest, Params
+    from loadertask_worker.binance.requests import Params
+    from loadertask_worker.binance.rest import BinanceRest
 
 AGG_TRADES_WEIGHT = 4
 HISTORICAL_TRADES_WEIGHT = 25
