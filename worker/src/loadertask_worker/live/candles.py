@@ -7,20 +7,18 @@ proves that no candle exists between it and the one expected: an outage of the v
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loadertask_contract.intervals import next_open, open_at_or_before
+from loadertask_worker.live.debts import Debts
 from loadertask_worker.live.updates import (
     CLOSED,
-    LATE,
     OPEN,
     SOURCE_REST,
     CandleUpdate,
     HoldBounds,
     Release,
     Span,
-    resume_header,
 )
 
 if TYPE_CHECKING:
@@ -65,7 +63,7 @@ class CandleSequence:
         self._waiting_since_ms = 0
         self._ask_from_ms = 0
         self._pause_ms = _FIRST_PAUSE_MS
-        self._owed: list[Span] = []
+        self._debts = Debts()
         # Of the candle under way: the latest update, for it may come over two connections.
         self._latest = (0, 0, 0)
         self.newest_event_ms = 0
@@ -74,7 +72,7 @@ class CandleSequence:
     @property
     def position(self) -> int | None:
         """Open time at which a load goes on after everything released; None before the first."""
-        return self._owed[0].start if self._owed else self._next_ms
+        return None if self._next_ms is None else self._debts.resume_at(self._next_ms)
 
     @property
     def through_ms(self) -> int:
@@ -95,7 +93,7 @@ class CandleSequence:
     @property
     def owes(self) -> bool:
         """Whether holes were left behind."""
-        return bool(self._owed)
+        return self._debts.first is not None
 
     def take(self, update: CandleUpdate, now_ms: int) -> Sequence[Release]:
         """A frame of the stream."""
@@ -120,21 +118,23 @@ class CandleSequence:
         front = Span(self._next_ms, self._end(now_ms))
         if self._held and now_ms >= end_ms + SETTLE_MS:
             return front
-        if self._owed:
-            return self._owed[0]
+        if self._debts.first:
+            return self._debts.first
         return front if now_ms >= end_ms + OVERDUE_MS else None
 
     def fill(self, span: Span, rows: Sequence[Row], asked_ms: int) -> Sequence[Release]:
         """REST's answer for ``span`` to a request sent at ``asked_ms``."""
-        before, owed_before = self._next_ms, list(self._owed)
+        before, debt = self._next_ms, self._debts.first
         released: Sequence[Release] = ()
-        if self._owed and span.start == self._owed[0].start:
-            released = self._pay(span, rows)
+        if debt and self._next_ms is not None and span.start == debt.start:
+            # All of them closed long ago.
+            found = [Release(record, open_ms, open_ms, CLOSED) for open_ms, record in rows]
+            released = self._debts.pay(span.end, found, self._next_ms)
         elif self._next_ms is not None and span.start <= self._next_ms < span.end:
             released = self._fill_front(rows, asked_ms)
             if span.end + ABSENT_MS <= asked_ms and span.end > self._next_ms:
                 released = [*released, *self._advance_to(span.end)]
-        has_advanced = self._next_ms != before or self._owed != owed_before
+        has_advanced = self._next_ms != before or self._debts.first != debt
         self._pause_ms = _FIRST_PAUSE_MS if has_advanced else self._pause_ms * 2
         self._pause_ms = min(self._pause_ms, _LONGEST_PAUSE_MS)
         self._ask_from_ms = asked_ms if has_advanced else asked_ms + self._pause_ms
@@ -149,7 +149,7 @@ class CandleSequence:
                 break
             first_ms = min(self._held)
             if first_ms > self._next_ms:
-                self._owe(Span(self._next_ms, first_ms))
+                self._debts.owe(Span(self._next_ms, first_ms))
             self._next_ms = first_ms
             released += self._run()
         return released
@@ -178,28 +178,6 @@ class CandleSequence:
             self._next_ms = held_ms
             released += self._run()
         self._next_ms = max(self._next_ms or 0, open_ms)
-        return released
-
-    def _owe(self, span: Span) -> None:
-        if self._owed and self._owed[-1].end == span.start:
-            span = Span(self._owed.pop().start, span.end)
-        self._owed.append(span)
-
-    def _pay(self, span: Span, rows: Sequence[Row]) -> Sequence[Release]:
-        """Late candles: all of them closed long ago."""
-        debt = self._owed.pop(0)
-        end_ms = min(span.end, debt.end)
-        if end_ms < debt.end:
-            self._owed.insert(0, Span(end_ms, debt.end))
-        headers = (*CLOSED, *SOURCE_REST, *LATE)
-        released = [
-            Release(record, open_ms, open_ms, headers)
-            for open_ms, record in rows
-            if debt.start <= open_ms < end_ms
-        ]
-        if released:
-            resume = resume_header(self.through_ms)
-            released[-1] = replace(released[-1], headers=(*headers, resume))
         return released
 
     def _is_repeated(self, update: CandleUpdate) -> bool:
@@ -237,10 +215,7 @@ class CandleSequence:
         return self._placed(open_ms, record, (*CLOSED, *more))
 
     def _placed(self, open_ms: int, record: bytes, headers: Headers) -> Release:
-        if not self._owed:
-            return Release(record, open_ms, open_ms, headers)
-        first_owed = self._owed[0].start
-        return Release(record, first_owed, open_ms, (*headers, resume_header(first_owed)))
+        return self._debts.placed(Release(record, open_ms, open_ms, headers))
 
     def _end(self, open_ms: int) -> int:
         """When the candle that contains ``open_ms`` ends: the next one's open time."""

@@ -2,24 +2,21 @@
 
 Ids are consecutive, so that a hole shows itself: newer trades wait (bounded) until REST has given
 the missing ones. Beyond the bounds the newer ones go on, the hole becomes a debt that is paid
-later, and its trades are marked late. An id below the one expected is a repetition, whichever
-connection brings it. Until a debt is paid, a load that is interrupted goes on at its first id: it
-repeats what came after rather than lose what is owed.
+later, and its trades are marked late (``debts``). An id below the one expected is a repetition,
+whichever connection brings it.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from loadertask_worker.live.debts import Debts
 from loadertask_worker.live.updates import (
-    LATE,
     SOURCE_REST,
     HoldBounds,
     Release,
     Span,
     TradeUpdate,
-    resume_header,
 )
 
 if TYPE_CHECKING:
@@ -41,7 +38,7 @@ class TradeSequence:
         self._held_bytes = 0
         self._waiting_since_ms = 0
         self._ask_from_ms = 0
-        self._owed: list[Span] = []
+        self._debts = Debts()
         self.through_ms = through_ms
         self.newest_event_ms = 0
         self.repeated = 0
@@ -49,7 +46,7 @@ class TradeSequence:
     @property
     def position(self) -> int | None:
         """Where a load goes on after everything released; None before the first trade."""
-        return self._owed[0].start if self._owed else self._next_id
+        return None if self._next_id is None else self._debts.resume_at(self._next_id)
 
     @property
     def newest(self) -> tuple[int, ...]:
@@ -64,7 +61,7 @@ class TradeSequence:
     @property
     def owes(self) -> bool:
         """Whether holes were left behind."""
-        return bool(self._owed)
+        return self._debts.first is not None
 
     def take(self, update: TradeUpdate, now_ms: int) -> Sequence[Release]:
         """A trade of the stream."""
@@ -87,14 +84,17 @@ class TradeSequence:
             return None
         if self._held and self._next_id is not None:
             return Span(self._next_id, min(self._held))
-        return self._owed[0] if self._owed else None
+        return self._debts.first
 
     def fill(self, span: Span, updates: Sequence[TradeUpdate], now_ms: int) -> Sequence[Release]:
         """REST's answer: the trades of ``span``, whose other ids do not exist at the venue."""
         self._ask_from_ms = now_ms if span.end > span.start else now_ms + _ASK_AGAIN_MS
-        if self._owed and span.start <= self._owed[0].start < span.end:
-            return self._pay(span, updates)
-        if self._next_id is None or not span.start <= self._next_id < span.end:
+        if self._next_id is None:
+            return ()
+        if (debt := self._debts.first) and span.start <= debt.start < span.end:
+            found = (Release(each.record, each.trade_id, each.time_ms) for each in updates)
+            return self._debts.pay(span.end, found, self._next_id)
+        if not span.start <= self._next_id < span.end:
             return ()
         self._waiting_since_ms = now_ms
         answered = {update.trade_id: update for update in updates}
@@ -118,7 +118,7 @@ class TradeSequence:
             if not self._bounds.are_broken(waited_ms, len(self._held), self._held_bytes):
                 break
             first_id = min(self._held)
-            self._owed.append(Span(self._next_id, first_id))
+            self._debts.owe(Span(self._next_id, first_id))
             self._next_id = first_id
             released += self._run()
         return released
@@ -146,21 +146,5 @@ class TradeSequence:
         self._next_id = update.trade_id + 1
         self._newest_id = max(self._newest_id or 0, update.trade_id)
         self.through_ms = max(self.through_ms, update.time_ms)
-        if not self._owed:
-            return Release(update.record, update.trade_id, update.time_ms, headers)
-        first_owed = self._owed[0].start
-        return Release(
-            update.record, first_owed, update.time_ms, (*headers, resume_header(first_owed))
-        )
-
-    def _pay(self, span: Span, updates: Sequence[TradeUpdate]) -> Sequence[Release]:
-        """Late trades, and the debt less what is answered."""
-        debt = self._owed[0]
-        end = min(span.end, debt.end)
-        self._owed[:1] = [Span(end, debt.end)] if end < debt.end else []
-        late = [update for update in updates if debt.start <= update.trade_id < end]
-        headers = (*SOURCE_REST, *LATE)
-        released = [Release(each.record, each.trade_id, each.time_ms, headers) for each in late]
-        if released and self.position is not None:
-            released[-1] = replace(released[-1], headers=(*headers, resume_header(self.position)))
-        return released
+        release = Release(update.record, update.trade_id, update.time_ms, headers)
+        return self._debts.placed(release)
