@@ -38,6 +38,26 @@ class _NoComparison(kopf.DiffBaseStorage):
         """Nothing is written into any object."""
 
 
+class _NoProgress(kopf.ProgressStorage):
+    """Keeps kopf from copying each object once more, without what it would store of handlers."""
+
+    def fetch(self, **_: Any) -> None:
+        """What is known of a handler: nothing."""
+
+    def store(self, **_: Any) -> None:
+        """Nothing is written into any object."""
+
+    def purge(self, **_: Any) -> None:
+        """There is nothing to take away."""
+
+    def touch(self, **_: Any) -> None:
+        """No object is changed to wake a handler."""
+
+    def clear(self, *, essence: Any) -> Any:
+        """The object without what was stored in it: the same."""
+        return essence
+
+
 def build_registry(on_task: Sighting, on_job: Sighting, on_pod: Sighting) -> kopf.OperatorRegistry:
     """The handlers: one for each kind of object that is watched."""
     registry = kopf.OperatorRegistry()
@@ -61,6 +81,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings.queueing.worker_limit = _WORKER_LIMIT
     settings.queueing.idle_timeout = _IDLE_TIMEOUT_S
     settings.persistence.diffbase_storage = _NoComparison()
+    settings.persistence.progress_storage = _NoProgress()
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.process.ultimate_exiting_timeout = 20

@@ -19,7 +19,7 @@ from tests.unit.operator.worlds import NOW, make_event, make_task
 
 from loadertask_contract.events import encode_event
 from loadertask_operator.inbox import Inbox
-from loadertask_operator.kafka import access, events
+from loadertask_operator.kafka import access, events, partitions
 from loadertask_operator.metrics import Metrics
 from loadertask_operator.schema import TaskKey
 from loadertask_operator.store import Store
@@ -124,7 +124,7 @@ class Admin:
 def brokers(monkeypatch: pytest.MonkeyPatch) -> Brokers:
     brokers = Brokers()
     monkeypatch.setattr(events, "AIOKafkaConsumer", lambda **_: Consumer(brokers))
-    monkeypatch.setattr(events, "AIOKafkaAdminClient", lambda **_: Admin(brokers))
+    monkeypatch.setattr(partitions, "AIOKafkaAdminClient", lambda **_: Admin(brokers))
     monkeypatch.setattr(events, "_BACKOFF_S", (0.001,))
     for interval in ("_PROBE_INTERVAL_S", "_COMMIT_INTERVAL_S", "_PARTITIONS_INTERVAL_S"):
         monkeypatch.setattr(events, interval, 0.005)
@@ -229,6 +229,32 @@ async def test_no_more_is_read_than_memory_is_meant_to_hold(brokers, monkeypatch
         assert len(reader.inbox) == 3
         reader.settle()
         await until(lambda: reader.statuses() == ["finished"])
+
+
+async def test_events_that_come_one_by_one_are_gathered_instead_of_fetched_each(
+    brokers, monkeypatch
+):
+    async with reading() as reader:
+        await until(lambda: reader.reachable == [True])
+        monkeypatch.setattr(events, "_GATHER_S", 30.0)
+        brokers.say("started")
+        await until(lambda: reader.statuses() == ["started"])
+        fetches, looks = brokers.fetches, 0
+        while looks < 50:
+            looks += 1
+            await asyncio.sleep(0.001)
+        assert brokers.fetches == fetches
+
+
+async def test_what_was_said_before_is_read_without_a_rest(brokers, monkeypatch):
+    monkeypatch.setattr(events, "_GATHER_S", 30.0)
+    monkeypatch.setattr(events, "_MAX_RECORDS", 2)
+    brokers.say("started")
+    brokers.say("loading")
+    async with reading() as reader:
+        await until(lambda: reader.statuses() == ["started", "loading"])
+        brokers.say("finished")
+        await until(lambda: reader.statuses() == ["started", "loading", "finished"])
 
 
 async def test_a_wrong_password_is_logged_as_what_it_is(brokers, monkeypatch, caplog):

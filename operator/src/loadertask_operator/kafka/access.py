@@ -49,3 +49,11 @@ async def why_unreachable(arguments: dict[str, Any]) -> str | None:
             return f"{server}: {type(error).__name__}: {error}"
         connection.close()
     return None
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> str:
+    """The first error of those that ended a session."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"

@@ -13,11 +13,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from loadertask_operator.inbox import Inbox, Record
-from loadertask_operator.kafka.access import why_unreachable
+from loadertask_operator.kafka.access import first_of, why_unreachable
+from loadertask_operator.kafka.partitions import (
+    TopicChangedError,
+    TopicMissingError,
+    partitions_of,
+)
 from loadertask_operator.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -35,18 +39,13 @@ _MAX_RECORDS = 500
 # More than this is not kept in memory while no status can be written; the topic keeps the rest.
 _MAX_UNSETTLED_EVENTS = 20_000
 _PAUSE_S = 0.1
+# Between two looks at what came, while something comes: a fetch and a wake of the tasks for each
+# event costs more than its folding. The client fetches no further meanwhile.
+_GATHER_S = 0.1
 _BACKOFF_S = (0.5, 1, 2, 5, 10)
 # The broker hands out at least one batch, whatever its size; more than a foreign 1 MB in one go
 # saves round trips.
 _MAX_FETCH_BYTES = 4 * 1024 * 1024
-
-
-class TopicMissingError(Exception):
-    """The topic does not exist, or we may not see it."""
-
-
-class TopicChangedError(Exception):
-    """The topic is not the one that the session began with."""
 
 
 class EventsConsumer:
@@ -100,7 +99,7 @@ class EventsConsumer:
         """What to log: "Unable to bootstrap" says nothing of a wrong password or CA."""
         if group.subgroup(KafkaConnectionError) and (why := await why_unreachable(self._arguments)):
             return why
-        return _first(group)
+        return first_of(group)
 
     async def _session(self) -> None:
         consumer = AIOKafkaConsumer(
@@ -114,7 +113,7 @@ class EventsConsumer:
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 await consumer.start()
-            partitions = await self._partitions()
+            partitions = await partitions_of(self._topic, self._arguments)
             consumer.assign(partitions)
             ends = await self._ends(consumer, partitions)
             self._seek(consumer, ends)
@@ -148,21 +147,6 @@ class EventsConsumer:
         )
         self._inbox.ledger.restart(partition.partition)
 
-    async def _partitions(self) -> list[TopicPartition]:
-        """The topic's partitions; asking for all topics never creates a missing one."""
-        admin = AIOKafkaAdminClient(**self._arguments)
-        try:
-            async with asyncio.timeout(_START_TIMEOUT_S):
-                await admin.start()
-                listed = await admin.describe_topics()
-        finally:
-            await asyncio.wait({asyncio.create_task(admin.close())}, timeout=_STOP_TIMEOUT_S)
-        found = [topic["partitions"] for topic in listed if topic["topic"] == self._topic]
-        if not found or not found[0]:
-            raise TopicMissingError(f"topic {self._topic} does not exist or may not be read")
-        numbers = sorted(partition["partition"] for partition in found[0])
-        return [TopicPartition(self._topic, number) for number in numbers]
-
     async def _read(self, consumer: AIOKafkaConsumer, behind: dict[TopicPartition, int]) -> None:
         while True:
             self._beat()
@@ -179,7 +163,8 @@ class EventsConsumer:
                     self._restart(partition)
                 for record in records:
                     self._inbox.receive(_record(record, now), now)
-            await asyncio.sleep(0)
+            is_full = sum(map(len, batches.values())) >= _MAX_RECORDS
+            await asyncio.sleep(_GATHER_S if batches and not (behind or is_full) else 0)
 
     async def _ends(
         self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]
@@ -236,7 +221,7 @@ class EventsConsumer:
         """Notice partitions that were added: nobody assigns them to us."""
         while True:
             await asyncio.sleep(_PARTITIONS_INTERVAL_S)
-            if await self._partitions() != assigned:
+            if await partitions_of(self._topic, self._arguments) != assigned:
                 raise TopicChangedError("it has other partitions than before")
 
     def _lag(self, ends: dict[TopicPartition, int]) -> int:
@@ -260,10 +245,3 @@ def _record(record: Any, now: datetime) -> Record:
     except (OverflowError, OSError, ValueError, TypeError):
         time = now
     return Record(record.partition, record.offset, record.value, tuple(record.headers), time)
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> str:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"
