@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.integration.api_server_fixtures import api_server, clients, namespace  # noqa: F401
 from tests.integration.loader_tasks import custom_objects, dry, tasks  # noqa: F401
+from tests.integration.operator_fixtures import cluster, proxy  # noqa: F401
 from tests.integration.venue_fixtures import venue  # noqa: F401
 
 from loadertask_devstack.kafka import Kafka, running_kafka, topics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
-TEST_TIMEOUT_S = 120
+TEST_TIMEOUT_S = 240
+_LOG_CHARACTERS = 20_000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,6 +27,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_S, func_only=True))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, Any]:
+    """A failure carries the logs of the operators that the test spoke to (`World`, `Pair`)."""
+    report = yield
+    if report.failed:
+        for name, value in getattr(item, "funcargs", {}).items():
+            if callable(log := getattr(value, "log", None)):
+                report.sections.append((f"log of {name}", str(log())[-_LOG_CHARACTERS:]))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import ssl
 import threading
 import time
@@ -22,8 +23,6 @@ import aiohttp
 import yaml
 from aiohttp import web
 from yarl import URL
-
-from loadertask_devstack.stack import free_port
 
 _CLOSING_S = 0.5
 _HOP_BY_HOP = {"transfer-encoding", "content-length", "content-encoding", "connection", "host"}
@@ -92,7 +91,8 @@ class FaultyApi:
 @contextmanager
 def faulty_api(kubeconfig: Path, directory: Path) -> Iterator[FaultyApi]:
     """A proxy before the server of ``kubeconfig``."""
-    port = free_port()
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
     own = directory / f"proxy-{port}.kubeconfig"
     body = yaml.safe_load(kubeconfig.read_text())
     cluster = body["clusters"][0]["name"]
@@ -103,20 +103,24 @@ def faulty_api(kubeconfig: Path, directory: Path) -> Iterator[FaultyApi]:
     loop = asyncio.new_event_loop()
     ready, ending = threading.Event(), asyncio.Event()
     thread = threading.Thread(
-        target=loop.run_until_complete, args=(_serve(api, kubeconfig, port, ready, ending),)
+        target=loop.run_until_complete, args=(_serve(api, kubeconfig, listener, ready, ending),)
     )
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(60)
         yield api
     finally:
         loop.call_soon_threadsafe(ending.set)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 
 async def _serve(
-    api: FaultyApi, kubeconfig: Path, port: int, ready: threading.Event, ending: asyncio.Event
+    api: FaultyApi,
+    kubeconfig: Path,
+    listener: socket.socket,
+    ready: threading.Event,
+    ending: asyncio.Event,
 ) -> None:
     url, context = access(kubeconfig)
     connector = aiohttp.TCPConnector(ssl=context, limit=0)
@@ -131,7 +135,7 @@ async def _serve(
         server = web.Server(handle)
         runner = web.ServerRunner(server, shutdown_timeout=0.2)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
+        await web.SockSite(runner, listener).start()
         ready.set()
         await ending.wait()
         await runner.cleanup()

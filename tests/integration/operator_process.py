@@ -34,10 +34,11 @@ from loadertask_operator import names
 
 ROOT = Path(__file__).resolve().parents[2]
 _GROUP = (names.GROUP, names.VERSION)
+_LOG_SHOWN = 20_000
 CANDLES = {"symbol": "BTCUSDT", "type": "api_candles_1m", "timeRange": "2023-01-01:2023-01-02"}
 
 
-def eventually(look: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+def eventually(look: Callable[[], Any], timeout_s: float = 60.0) -> Any:
     """The first true value of ``look``; an AssertionError with the last one after the timeout."""
     deadline_s = time.monotonic() + timeout_s
     while not (value := look()):
@@ -89,7 +90,7 @@ class OperatorProcess:
         assert self._process
         self._process.send_signal(number)
 
-    def wait(self, timeout_s: float = 20) -> int:
+    def wait(self, timeout_s: float = 60) -> int:
         """The exit code."""
         assert self._process
         return self._process.wait(timeout_s)
@@ -102,15 +103,15 @@ class OperatorProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "loadertask_operator"], env=self._environment, stderr=log
             )
-        eventually(self._is_ready, 30)
+        eventually(self._is_ready)
 
     def kill(self) -> None:
         """SIGKILL: no line of the operator runs any more."""
         assert self._process
         self._process.send_signal(signal.SIGKILL)
-        self._process.wait(10)
+        self._process.wait(60)
 
-    def terminate(self, timeout_s: float = 20) -> int:
+    def terminate(self, timeout_s: float = 60) -> int:
         assert self._process
         self._process.terminate()
         return self._process.wait(timeout_s)
@@ -120,12 +121,15 @@ class OperatorProcess:
             self.kill()
 
     def log(self) -> str:
-        return self._log.read_text()
+        return self._log.read_text() if self._log.exists() else ""
 
-    def get(self, port_variable: str, path: str) -> tuple[int, str]:
+    def is_healthy(self) -> bool:
+        return self.get("HEALTH_PORT", "/healthz") == (200, "ok")
+
+    def get(self, port_variable: str, path: str, timeout_s: float = 30) -> tuple[int, str]:
         url = f"http://127.0.0.1:{self._environment[port_variable]}{path}"
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=timeout_s) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -160,6 +164,9 @@ class World:
     jobs: client.BatchV1Api
     core: client.CoreV1Api
     _sent: list[int] = field(default_factory=list)
+
+    def log(self) -> str:
+        return self.operator.log()
 
     # the object
 
@@ -198,7 +205,7 @@ class World:
                 return condition["status"], condition["reason"]
         return None
 
-    def reaches(self, name: str, phase: str, timeout_s: float = 20.0) -> dict[str, Any]:
+    def reaches(self, name: str, phase: str, timeout_s: float = 60.0) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             self.last = self.status(name)
             return self.last if self.last.get("phase") == phase else None
@@ -318,7 +325,7 @@ class World:
         self, value: bytes | None, headers: list[tuple[str, bytes]] | None = None, key: bytes = b"x"
     ) -> None:
         self.producer.produce(self.events_topic, value=value, key=key, headers=headers or [])
-        assert self.producer.flush(10) == 0
+        assert self.producer.flush(30) == 0
 
     def stops(self, name: str) -> int:
         """How many stop commands were sent for the task."""
@@ -363,6 +370,7 @@ def operator_world(
     }
     with ExitStack() as stack:
         operator = OperatorProcess(environment, directory / f"{identity}.log")
+        stack.callback(lambda: print(f"--- operator ---\n{operator.log()[-_LOG_SHOWN:]}"))
         stack.callback(operator.close)
         if start:
             operator.start()
@@ -375,7 +383,12 @@ def operator_world(
             control_topic=control_topic,
             group_id=f"loadertask-operator.{identity}",
             producer=Producer(
-                {"bootstrap.servers": kafka.plain, "message.max.bytes": 2_000_000, "log_level": 0}
+                {
+                    "bootstrap.servers": kafka.plain,
+                    "message.max.bytes": 2_000_000,
+                    "reconnect.backoff.max.ms": 500,  # brokers of tests come back
+                    "log_level": 0,
+                }
             ),
             tasks=client.CustomObjectsApi(api_client),
             jobs=client.BatchV1Api(api_client),

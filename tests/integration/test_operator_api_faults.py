@@ -8,8 +8,8 @@ from __future__ import annotations
 from urllib.parse import unquote
 
 import pytest
-from tests.integration.faulty_api import Fault, Trouble, faulty_api
-from tests.integration.operator_process import World, cluster_with_crd, eventually, operator_world
+from tests.integration.faulty_api import Fault, Trouble
+from tests.integration.operator_process import World, eventually, operator_world
 
 pytestmark = pytest.mark.integration
 
@@ -23,18 +23,6 @@ REQUESTS = {
     "job-ttl": ("PATCH", r"/jobs/NAME-1$", 2),
     "events": ("POST", r"/events$", 3),
 }
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    with cluster_with_crd(tmp_path_factory.mktemp("cluster")) as kubeconfig:
-        yield kubeconfig
-
-
-@pytest.fixture(scope="module")
-def proxy(cluster, tmp_path_factory):
-    with faulty_api(cluster, tmp_path_factory.mktemp("proxy")) as proxy:
-        yield proxy
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +61,15 @@ def test_every_request_may_go_wrong_for_a_while_and_the_load_ends_once(world, pr
     for name in names:
         ends_once(world, name)
     assert all(fault.hits for fault in proxy.faults if "/jobs/" not in fault.path)
-    assert world.operator.get("HEALTH_PORT", "/healthz") == (200, "ok")
+    eventually(world.operator.is_healthy)
 
 
 def test_a_job_that_is_refused_is_told_and_tried_again(world, proxy):
-    proxy.faults[:] = [Fault("POST", r"/jobs\?", 422, 1)]
+    # For as long as it takes to see it.
+    proxy.faults[:] = [Fault("POST", r"/jobs\?", 422, None)]
     world.create("refused")
     eventually(lambda: world.condition("refused", "Accepted") == ("False", "JobRefused"))
+    proxy.faults.clear()
     ends_once(world, "refused")
 
 
@@ -93,12 +83,12 @@ def test_a_request_that_is_never_answered_holds_up_no_other_task(world, proxy):
 
 
 def ends_once(world: World, name: str) -> None:
-    eventually(lambda: world.status(name).get("currentAttempt", {}).get("jobUID"), 40)
+    eventually(lambda: world.status(name).get("currentAttempt", {}).get("jobUID"))
     world.pod_is_running(name)
     world.say(name, "started")
     world.say(name, "finished", written=1440)
     world.pod_ends(name, 0)
-    status = world.reaches(name, "Succeeded", 40)
+    status = world.reaches(name, "Succeeded")
     assert (status["attempts"], status.get("failures", 0)) == (1, 0)
     assert status["recordsWritten"] == 1440
     assert world.job_count(name) == 1

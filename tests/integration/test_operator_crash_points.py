@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.integration.faulty_api import Fault, FaultyApi, Trouble, faulty_api
-from tests.integration.operator_process import World, cluster_with_crd, eventually, operator_world
+from tests.integration.faulty_api import Fault, FaultyApi, Trouble
+from tests.integration.operator_process import World, eventually, operator_world
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300, func_only=True)]
 
-_REACHES_S = 60
+_REACHES_S = 100
+_BEGUN_S = time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -70,18 +71,6 @@ POINTS: dict[str, tuple[str, Request]] = {
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    with cluster_with_crd(tmp_path_factory.mktemp("cluster")) as kubeconfig:
-        yield kubeconfig
-
-
-@pytest.fixture(scope="module")
-def proxy(cluster, tmp_path_factory):
-    with faulty_api(cluster, tmp_path_factory.mktemp("proxy")) as proxy:
-        yield proxy
-
-
-@pytest.fixture(scope="module")
 def world(cluster, proxy, kafka, tmp_path_factory):
     directory = tmp_path_factory.mktemp("operator")
     settings = {"STATUS_WRITE_SECONDS": "0", "GRACE_SECONDS": "20"}
@@ -123,6 +112,9 @@ class Life:
             if not has_happened():
                 return
             self.steps.pop(0)
+            print(
+                f"{time.monotonic() - _BEGUN_S:6.1f} s  {self.name}: {len(self.steps)} steps left"
+            )
 
     def _status(self) -> dict[str, Any]:
         return self.world.status(self.name)
@@ -181,8 +173,9 @@ def advance_all(lives: list[Life], is_done: Callable[[], bool]) -> None:
     while not is_done():
         for life in lives:
             life.advance()
-        late = [life for life in lives if life.steps] if time.monotonic() > deadline_s else []
-        assert not late, json.dumps({life.name: life.world.task(life.name) for life in late})
+        if time.monotonic() > deadline_s:
+            late = {life.name: life.world.task(life.name) for life in lives if life.steps}
+            raise AssertionError(f"not done in {_REACHES_S} s: {json.dumps(late)}")
         time.sleep(0.05)
 
 
@@ -209,6 +202,7 @@ def test_killed_at_any_request_every_task_comes_to_its_one_right_end(world, prox
     world.operator.kill()
     proxy.faults.clear()
     world.operator.start()
+    print(f"{time.monotonic() - _BEGUN_S:6.1f} s  the next operator is ready")
     advance_all(lives, lambda: not any(life.steps for life in lives))
     for life in lives:
         life.check_the_end()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.integration.operator_process import World, cluster_with_crd, eventually, operator_world
+from tests.integration.operator_process import World, eventually, operator_world
 
 pytestmark = pytest.mark.integration
 
@@ -13,14 +13,16 @@ FAST = {"retryBackoff": {"initialSeconds": 1, "maxSeconds": 1}}
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    with cluster_with_crd(tmp_path_factory.mktemp("cluster")) as kubeconfig:
-        yield kubeconfig
+def world(cluster, kafka, tmp_path_factory) -> World:
+    with operator_world(cluster, kafka, tmp_path_factory.mktemp("operator")) as world:
+        yield world
 
 
 @pytest.fixture(scope="module")
-def world(cluster, kafka, tmp_path_factory) -> World:
-    with operator_world(cluster, kafka, tmp_path_factory.mktemp("operator")) as world:
+def woken_world(cluster, kafka, tmp_path_factory) -> World:
+    """No sweep comes in time: what happens here was woken up by what happened before."""
+    directory = tmp_path_factory.mktemp("woken")
+    with operator_world(cluster, kafka, directory, RESYNC_SECONDS="600") as world:
         yield world
 
 
@@ -85,7 +87,7 @@ def test_an_evicted_pod_is_replaced_by_another_attempt_that_is_no_failure(world)
 
 
 def test_a_load_that_gets_no_further_fails_at_its_progress_deadline(world):
-    world.running("stuck", progressDeadlineSeconds=5, telemetryInterval=1, backoffLimit=0)
+    world.running("stuck", progressDeadlineSeconds=10, telemetryInterval=1, backoffLimit=0)
     world.say("stuck", "loading", written=1)
     eventually(lambda: world.status("stuck").get("recordsWritten") == 1)
     world.say("stuck", "loading", written=1)
@@ -95,17 +97,19 @@ def test_a_load_that_gets_no_further_fails_at_its_progress_deadline(world):
 
 
 def test_a_pod_that_hangs_without_its_job_is_deleted_and_its_load_goes_on(world):
-    world.running("orphan", progressDeadlineSeconds=5, telemetryInterval=1, **FAST)
+    world.running("orphan", progressDeadlineSeconds=10, telemetryInterval=1, **FAST)
     pod = world.pod("orphan")
     world.jobs.delete_namespaced_job("orphan-1", world.namespace, propagation_policy="Orphan")
     eventually(lambda: world.status("orphan")["reason"] == "JobDisappeared")
     assert world.pod("orphan").metadata.uid == pod.metadata.uid
     eventually(lambda: world.job("orphan", 2))
-    assert world.pod("orphan") is None
+    eventually(lambda: world.pod("orphan") is None)
     past = world.status("orphan")["attemptHistory"][0]
     assert past["reason"] == "ProgressDeadlineExceeded"
-    told = world.core.list_namespaced_event(world.namespace, field_selector="reason=OrphanDeleted")
-    assert [event.involved_object.name for event in told.items] == ["orphan"]
+    selector = "reason=OrphanDeleted,involvedObject.name=orphan"
+    list_events = world.core.list_namespaced_event
+    told = eventually(lambda: list_events(world.namespace, field_selector=selector).items)
+    assert len(told) == 1
 
 
 def test_a_shard_fails_and_resumes_alone_and_the_load_is_finished_when_all_are(world):
@@ -126,7 +130,6 @@ def test_a_shard_fails_and_resumes_alone_and_the_load_is_finished_when_all_are(w
     world.pod_ends("split", 137, shard=1)
     again = eventually(
         lambda: p if (p := world.pod("split", shard=1)).metadata.uid != pod.metadata.uid else None,
-        40,
     )
     assert again.status.phase == "Pending"
     status = world.status("split")
@@ -154,7 +157,8 @@ def test_bad_configuration_of_one_shard_ends_the_task_at_once(world):
     assert "shard 1" in status["message"]
 
 
-def test_a_second_task_of_a_queue_waits_by_name_until_the_first_has_ended(world):
+def test_a_second_task_of_a_queue_waits_by_name_until_the_first_has_ended(woken_world):
+    world = woken_world
     world.create("first", queueId="shared-queue")
     eventually(lambda: world.status("first").get("currentAttempt", {}).get("jobUID"))
     world.create("second", queueId="shared-queue")
@@ -164,14 +168,14 @@ def test_a_second_task_of_a_queue_waits_by_name_until_the_first_has_ended(world)
     assert world.job("second") is None
     world.patch("first", {"spec": {"stop": True}})
     world.reaches("first", "Stopped")
-    world.reaches("second", "Starting", 3)
+    world.reaches("second", "Starting")
     assert world.condition("second", "Accepted") == ("True", "Valid")
 
 
-def test_a_ban_holds_the_task_and_others_behind_the_same_address_until_it_ends(world):
+def test_a_ban_holds_the_task_and_others_behind_the_same_address(world):
     address = {"apiUrl": "http://venue.test:8080"}
     world.running("told", binance=address, **FAST)
-    until = datetime.now(UTC) + timedelta(seconds=8)
+    until = datetime.now(UTC) + timedelta(hours=1)
     world.say("told", "error", banned_until=until, reason="Banned")
     world.pod_ends("told", 69)
     status = world.reaches("told", "Retrying")
@@ -184,7 +188,17 @@ def test_a_ban_holds_the_task_and_others_behind_the_same_address_until_it_ends(w
     eventually(lambda: world.job("elsewhere"))
     assert world.job("behind") is None
     assert world.job("told", 2) is None
-    for name, attempt in (("behind", 1), ("told", 2)):
+
+
+def test_after_a_ban_the_task_and_others_behind_the_same_address_go_on(world):
+    address = {"apiUrl": "http://banned.test:8080"}
+    world.running("banned", binance=address, **FAST)
+    until = datetime.now(UTC) + timedelta(seconds=4)
+    world.say("banned", "error", banned_until=until, reason="Banned")
+    world.pod_ends("banned", 69)
+    eventually(lambda: world.status("banned").get("lastEvent", {}).get("reason") == "Banned")
+    world.create("patient", binance=address)
+    for name, attempt in (("patient", 1), ("banned", 2)):
         job = eventually(lambda n=name, a=attempt: world.job(n, a))
         assert job.metadata.creation_timestamp >= until.replace(microsecond=0)
 
@@ -194,22 +208,24 @@ def test_pods_that_a_quota_refuses_are_told_in_the_words_of_the_cluster(world):
     world.core.create_namespaced_resource_quota(world.namespace, quota)
     try:
         world.create("quota")
-        eventually(lambda: world.condition("quota", "Running") == ("False", "PodRefused"), 30)
+        eventually(lambda: world.condition("quota", "Running") == ("False", "PodRefused"))
+        message = world.status("quota")["message"]
     finally:
         world.core.delete_namespaced_resource_quota("tiny", world.namespace)
-    assert "is forbidden" in world.status("quota")["message"]
-    assert "tiny" in world.status("quota")["message"]
+    assert "is forbidden" in message
+    assert "tiny" in message
 
 
-def test_a_suspended_task_is_stopped_or_deleted_at_once(world):
+def test_a_suspended_task_is_stopped_or_deleted_at_once(woken_world):
+    world = woken_world
     for name in ("rest-stop", "rest-delete"):
         world.create(name, suspend=True)
         world.reaches(name, "Suspended")
     world.patch("rest-stop", {"spec": {"stop": True}})
-    world.reaches("rest-stop", "Stopped", 3)
+    world.reaches("rest-stop", "Stopped")
     assert world.condition("rest-stop", "Suspended") == ("False", "Finished")
     world.delete("rest-delete")
-    eventually(lambda: world.task("rest-delete") is None, 3)
+    eventually(lambda: world.task("rest-delete") is None)
 
 
 def test_a_resume_while_the_worker_stops_goes_on_when_that_has_ended(world):
