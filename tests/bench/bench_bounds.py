@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from loads import candles, events_of, peak_rss_mb, running_venue, start_worker
+from loads import RECORD_BYTES, candles, events_of, peak_rss_mb, running_venue, start_worker
 
 from loadertask_contract.commands import Command, ControlCommand, encode_command
 from loadertask_contract.events import EventStatus
@@ -47,8 +47,9 @@ def main() -> int:
         _print_times("stop → interrupted", took_s)
         _slow_down(kafka)
         for source in ("archive", "REST"):
-            peak_mb = asyncio.run(_slow_load(kafka, url, source))
-            print(f"peak memory behind a slow broker, {source}: {peak_mb:.0f} MB", flush=True)
+            peak_mb, mb_per_s = asyncio.run(_slow_load(kafka, url, source))
+            print(f"peak memory behind a broker that takes {mb_per_s:.1f} MB/s, {source}:"
+                  f" {peak_mb:.0f} MB", flush=True)  # fmt: skip
     return 0
 
 
@@ -96,12 +97,16 @@ async def _stop(kafka: Kafka, url: str) -> float:
     return last.timestamp - sent_ms / 1000
 
 
-async def _slow_load(kafka: Kafka, url: str, source: str) -> float:
+async def _slow_load(kafka: Kafka, url: str, source: str) -> tuple[float, float]:
+    """Peak memory, MB, and what Kafka took, MB/s."""
     archive = {"LOADER_ARCHIVE_URL": url} if source == "archive" else {}
-    worker = start_worker(candles(kafka, url, LONG_DAYS, **archive))
+    variables = candles(kafka, url, LONG_DAYS, **archive)
+    worker = start_worker(variables)
     await asyncio.sleep(SLOW_S)
     worker.terminate()
-    return await asyncio.to_thread(peak_rss_mb, worker)
+    peak_mb = await asyncio.to_thread(peak_rss_mb, worker)
+    records = events_of(kafka, variables["QUEUE_ID"])[-1].payload.records_written or 0
+    return peak_mb, records * RECORD_BYTES / SLOW_S / 1e6
 
 
 async def _until_loading(kafka: Kafka, variables: Mapping[str, str]) -> None:
