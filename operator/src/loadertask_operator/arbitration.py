@@ -6,7 +6,7 @@ The two sources can disagree; the termination log is a second witness of the las
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from loadertask_contract.events import EventStatus
@@ -128,10 +128,15 @@ def _with_active_job(situation: Situation, job: JobState) -> Verdict:
 
 
 def _last_sign(situation: Situation, since: datetime) -> datetime:
-    """The last moment at which the worker is known to have done anything, at least ``since``."""
+    """The last moment at which the worker is known to have done anything, at least ``since``.
+
+    Clocks differ; but what is said to be a day ahead was edited by hand, and would hold for ever.
+    """
     last = situation.status.last_event
     ends = [pod.end.ended_at for pod in situation.pods if pod.end and pod.end.ended_at]
-    return max([since, last.time if last else since, *ends])
+    signs = [since, last.time if last else since, *ends]
+    believed = [sign for sign in signs if sign <= situation.now + _CLOCKS_DIFFER]
+    return max(believed, default=situation.observed.task.creation_time)
 
 
 def _with_ended_job(situation: Situation, job: JobState) -> Verdict:
@@ -258,6 +263,7 @@ def _with_warning(ending: Ending, warning: str) -> Ending:
     return replace(ending, warning=warning)
 
 
+_CLOCKS_DIFFER = timedelta(days=1)
 _FINISHED = EventStatus.FINISHED
 _REASONS = {
     ExitCode.BAD_CONFIGURATION.value: (Reason.BAD_CONFIGURATION, Recovery.GIVE_UP),

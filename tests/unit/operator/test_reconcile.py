@@ -32,7 +32,7 @@ from loadertask_operator.plan import Notice, Propagation
 from loadertask_operator.reconcile import Reconciler
 from loadertask_operator.resync import forget_vanished
 from loadertask_operator.schema import LoaderTask, TaskKey, parse_task
-from loadertask_operator.status import Status, render_status
+from loadertask_operator.status import Phase, Status, StopStatus, render_status
 from loadertask_operator.store import Presence, Store
 
 KEY = TaskKey("loads", "btc")
@@ -651,6 +651,17 @@ async def test_the_stop_of_a_vanished_task_is_not_sent_to_its_successor():
     assert world.sender.forgotten == [queue_id]
 
 
+_EDITS: list[dict[str, Any]] = [
+    {"banned_until": NOW + timedelta(days=1000)},
+    {"banned_until": None, "telemetry": None, "progress": None},
+    {"stop": None},
+    {"stop": StopStatus(requested_at=NOW + timedelta(days=1000), commands_sent=20)},
+    {"last_event": None},
+    {"phase": Phase.SUCCEEDED, "reason": "Nonsense", "message": None},
+    {"attempts": 0, "failures": 10**6, "records_written": 10**12},
+]
+"""What somebody may write into a status by hand; the API server lets no end be undone."""
+
 _STEPS = st.lists(
     st.one_of(
         st.tuples(
@@ -683,6 +694,8 @@ _STEPS = st.lists(
         st.tuples(st.just("crash"), st.integers(0, 5)),
         st.tuples(st.just("fail"), st.sampled_from([409, 429, 500])),
         st.tuples(st.just("lose-answer"), st.integers(0, 5)),
+        st.tuples(st.just("refuse"), st.sampled_from([403, 422])),
+        st.tuples(st.just("edit-status"), st.sampled_from(range(len(_EDITS)))),
         st.tuples(st.just("commit"), st.none()),
         st.tuples(st.just("watch"), st.booleans()),
     ),
@@ -741,6 +754,11 @@ async def _live(world: Harness, kind: str, value: Any) -> None:
         world.api.failures = [error(value, "no")]
     elif kind == "lose-answer":
         world.api.failures = [None] * value + [LostAnswerError(0, "no answer")]
+    elif kind == "refuse":
+        world.api.failures = [api_error(value, "no")]
+    elif kind == "edit-status":
+        edited = world.status.model_copy(update=_EDITS[value])
+        world.api._store(replace(world.task, status=edited))
     elif kind == "watch":
         world.sees_jobs = value
         if not value:
@@ -756,7 +774,7 @@ async def _reconcile(world: Harness) -> None:
         world.api.failures = []
         world.start()
         await world.settle()
-    except UnavailableError:
+    except (UnavailableError, RefusedError):
         await world.settle()
 
 

@@ -174,7 +174,10 @@ def retry_due(situation: Situation) -> datetime:
     past = situation.status.ending_of(attempt.number) if attempt else None
     ended = (past.completion_time if past else None) or situation.moment
     if spec is None or (past and past.reason == Reason.SUSPENDED):
-        return ended
+        return min(ended, situation.moment)
+    if ended > situation.now:
+        # Edited by hand: no attempt ends in times to come.
+        return situation.moment
     backoff = spec.retry_backoff
     doublings = min(max(situation.status.failures - 1, 0), 20)
     delay_s = min(backoff.initial_seconds * 2**doublings, backoff.max_seconds)

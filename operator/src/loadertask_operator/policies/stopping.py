@@ -32,7 +32,10 @@ class StopStep:
 
 def next_step(situation: Situation) -> StopStep:
     """What to do now about a worker that has to stop."""
-    stop = situation.status.stop or StopStatus(requested_at=situation.moment)
+    stop = situation.status.stop
+    if stop is None or stop.requested_at > situation.now:
+        # What was asked for in times to come was edited by hand: it would never be over.
+        stop = StopStatus(requested_at=situation.moment)
     said = situation.said
     if stop.acknowledged_at is None and said is not None and said.is_terminal:
         update = {"acknowledged_at": situation.moment, "method": stop.method or StopMethod.COMMAND}
@@ -85,7 +88,7 @@ def has_no_worker(situation: Situation) -> bool:
 
 def _send_at(stop: StopStatus) -> datetime:
     """Commands go out 0, 1, 3, 7 ... seconds after the request: repeated after 1, 2, 4 ... s."""
-    return stop.requested_at + timedelta(seconds=2**stop.commands_sent - 1)
+    return stop.requested_at + timedelta(seconds=2 ** min(stop.commands_sent, 20) - 1)
 
 
 def _deletion(situation: Situation, stop: StopStatus) -> StopStep:

@@ -1,0 +1,91 @@
+"""A status that somebody edited by hand: whatever times it holds, the task comes to its end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.unit.operator.test_decide import JOBS, look, started
+from tests.unit.operator.test_reconcile import KEY, Harness
+from tests.unit.operator.worlds import NOW, after, make_pod, make_task
+
+from loadertask_operator.conditions import is_terminal
+from loadertask_operator.status import StopMethod, StopStatus
+
+NEVER = NOW + timedelta(days=36_500)
+FUTURE_STOP = StopStatus(requested_at=NEVER, commands_sent=10**9)
+
+
+def edited(status, **fields):
+    return make_task(status.model_copy(update=fields), backoffLimit=1)
+
+
+@pytest.mark.parametrize("method", [None, StopMethod.JOB_DELETED])
+@pytest.mark.parametrize("job", ["active", "none"])
+def test_a_stop_that_was_asked_for_in_times_to_come_is_asked_for_now(method, job):
+    stop = FUTURE_STOP.model_copy(update={"method": method})
+    status = started().status.model_copy(update={"stop": stop})
+    plan = look(make_task(status, stop=True), job, make_pod(), "loading")
+    assert plan.send_stop
+    assert (plan.status.stop.requested_at, plan.status.stop.commands_sent) == (NOW, 1)
+
+
+def test_no_number_of_commands_is_too_large_to_count_on():
+    stop = StopStatus(requested_at=NOW, commands_sent=10**9)
+    status = started().status.model_copy(update={"stop": stop})
+    plan = look(make_task(status, stop=True), "active", make_pod(), "loading", 1)
+    assert not plan.send_stop
+    assert plan.recheck_at == after(15)  # the next sign of the worker is due before the timeout
+
+
+def test_a_retry_does_not_wait_for_an_end_that_is_said_to_be_in_times_to_come():
+    failed = look(started(), "failed", make_pod(exit_code=75), "error").status
+    past = failed.attempt_history[0].model_copy(update={"completion_time": NEVER})
+    kept = replace(JOBS["failed"], ttl_s=1)
+    assert look(edited(failed, attempt_history=(past,)), kept, at=1).create.number == 2
+
+
+def test_an_event_of_times_to_come_delays_no_end():
+    said = look(started(), "active", make_pod(), "finished").status
+    last = said.last_event.model_copy(update={"time": NEVER})
+    assert look(edited(said, last_event=last), "active", make_pod(), at=60).status.phase == (
+        "Succeeded"
+    )
+
+
+def test_a_job_that_has_disappeared_in_times_to_come_is_missed_now():
+    gone = look(started(), "none", None, "loading").status
+    running = gone.condition("Running").model_copy(update={"last_transition_time": NEVER})
+    others = tuple(one for one in gone.conditions if one.type != "Running")
+    plan = look(edited(gone, conditions=(*others, running)), "none", at=60)
+    assert plan.status.phase == "Retrying"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"stop": FUTURE_STOP},
+        {"banned_until": NEVER},
+        {"last_event": None, "telemetry": None},
+        {"start_time": NEVER},
+        {"phase": None, "reason": None, "conditions": ()},
+        {"failures": 10**9, "attempts": 10**9, "disruptions": 10**9},
+    ],
+    ids=lambda fields: "+".join(fields),
+)
+async def test_a_load_whose_status_was_edited_comes_to_an_end_by_time_alone(fields):
+    world = Harness(backoffLimit=1)
+    await world.settle()
+    world.pod(None)
+    world.say("loading", written=1)
+    await world.settle()
+    world.api._store(replace(world.task, status=world.status.model_copy(update=fields)))
+    for _ in range(40):
+        await world.settle()
+        world.api.end_deletions()
+        if is_terminal(world.status):
+            break
+        world.now += timedelta(seconds=301)
+    assert is_terminal(world.status), world.status.message
+    assert KEY in world.api.tasks
