@@ -12,26 +12,30 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.integration.worker_process import Task, candle_task, run_worker, running_worker
+from tests.integration.worker_process import (
+    LONG,
+    Task,
+    candle_task,
+    run_worker,
+    running_worker,
+    slow_klines,
+)
 
 from loadertask_devstack.kafka import Kafka
 from loadertask_devstack.kafka.state import TRANSACTIONAL_USER
 from loadertask_devstack.stack import free_port
-from loadertask_devstack.venue.faults import Fault, FaultKind, FaultRule, Match
 from loadertask_devstack.venue.server import RunningVenue, running_venue
 from loadertask_devstack.venue.state import VenueSettings
 
 pytestmark = pytest.mark.integration
 
-LONG = "2021-01-01:2021-07-01"
 _PIPE_BYTES = 4096
 
 
 @pytest.fixture
 async def venue() -> AsyncIterator[RunningVenue]:
     async with running_venue(VenueSettings()) as running:
-        slow = Fault(kind=FaultKind.SLOW, delay_s=0.2)
-        running.state.faults.add([FaultRule(match=Match(path="/api/v3/klines"), fault=slow)])
+        slow_klines(running)
         yield running
 
 
@@ -46,7 +50,7 @@ def task(kafka: Kafka, venue: RunningVenue, unique: Callable[[str], str]) -> Tas
 
 def ask(task: Task, path: str) -> tuple[int, str]:
     port = int(task.variables["LOADER_METRICS_PORT"])
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -62,8 +66,8 @@ async def health(task: Task) -> int:
         return 0
 
 
-async def until_health(task: Task, status: int, timeout_s: float) -> None:
-    async with asyncio.timeout(timeout_s):
+async def until_health(task: Task, status: int) -> None:
+    async with asyncio.timeout(30):
         while await health(task) != status:  # noqa: ASYNC110 - another process sets no event
             await asyncio.sleep(0.1)
 
@@ -96,7 +100,7 @@ async def test_a_scrape_shows_how_the_load_goes(task: Task) -> None:
     assert seen["requests_total klines ok"] >= 1
     assert seen["requests_total exchangeInfo ok"] == 1
     assert seen["weight_limit"] == 6000
-    assert 22 <= seen["weight_used"] <= 6000
+    assert 0 < seen["weight_used"] <= 6000  # of this minute, which may have just begun
     assert seen["events_sent_total started"] == 1
     assert seen["process_resident_memory_bytes"] > 10_000_000
 
@@ -140,10 +144,10 @@ async def test_a_worker_whose_log_nobody_takes_is_unhealthy_until_somebody_does(
     )  # fmt: skip
     os.close(writer)
     try:
-        await until_health(task, 200, timeout_s=20)
-        await until_health(task, 503, timeout_s=30)
+        await until_health(task, 200)
+        await until_health(task, 503)
         threading.Thread(target=_take_all, args=(reader,)).start()
-        await until_health(task, 200, timeout_s=10)
+        await until_health(task, 200)
     finally:
         process.kill()
         await process.wait()

@@ -8,7 +8,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from urllib.parse import quote
 
 import pytest
-from tests.integration.worker_process import Task, candle_task, run_worker, running_worker
+from tests.integration.worker_process import (
+    LONG,
+    Task,
+    candle_task,
+    run_worker,
+    running_worker,
+    slow_klines,
+)
 
 from loadertask_contract.messages import EncodedMessage
 from loadertask_contract.termination import encode_termination
@@ -22,7 +29,6 @@ pytestmark = pytest.mark.integration
 
 KEY, SECRET = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zv", "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP"
 WRONG_PASSWORD, PROXY_PASSWORD = "wrong-PASSWORD-9sX2", "proxy-PASSWORD-4fQ7"
-LONG = "2021-01-01:2021-07-01"
 NOWHERE = "127.0.0.1:1"
 
 
@@ -38,7 +44,6 @@ def task(kafka: Kafka, venue: RunningVenue, unique: Callable[[str], str]) -> Tas
         DEBUG="true",
         BINANCE_API_KEY=KEY,
         BINANCE_API_SECRET=SECRET,
-        LOADER_PATIENCE_SECONDS="2",
     )
 
 
@@ -87,9 +92,11 @@ async def assert_discreet(task: Task, *said: str) -> None:
 async def test_no_way_to_end_tells_a_secret(
     task: Task, changes: dict[str, str | None], exit_code: int
 ) -> None:
-    ended = await run_worker(task.but(**changes).variables)
+    # The patience is waited for where something is not there.
+    changed = task.but(LOADER_PATIENCE_SECONDS="2" if exit_code == 75 else "20", **changes)
+    ended = await run_worker(changed.variables)
     assert ended.exit_code == exit_code, ended.stderr
-    await assert_discreet(task.but(**changes), ended.stderr)
+    await assert_discreet(changed, ended.stderr)
 
 
 async def test_neither_a_load_in_trouble_nor_its_metrics_tell_a_secret(
@@ -105,11 +112,12 @@ async def test_neither_a_load_in_trouble_nor_its_metrics_tell_a_secret(
     ):
         match = Match(path="/api/v3/klines", nth=3 * number + 3)
         venue.state.faults.add([FaultRule(match=match, fault=fault, times=1)])
+    slow_klines(venue)
     port = free_port()
-    busy = task.but(TIME_RANGE=LONG, LOADER_METRICS_PORT=str(port), LOADER_PATIENCE_SECONDS="20")
+    busy = task.but(TIME_RANGE=LONG, LOADER_METRICS_PORT=str(port))
     async with running_worker(busy.variables) as worker:
         await worker.says("HTTP 429")
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         connection.request("GET", "/metrics")
         metrics = connection.getresponse().read().decode()
         connection.close()
