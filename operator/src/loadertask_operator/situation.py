@@ -1,7 +1,4 @@
-"""Everything a policy may look at, and the one way to make a plan with consistent conditions.
-
-The task, what was observed, the folded status, the clock's reading. Pure.
-"""
+"""Everything a policy may look at: task, observations, folded status, the time. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from loadertask_contract.events import EventStatus
-from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth, with_claims
 from loadertask_operator.observed import (
     JobOutcome,
     JobState,
@@ -18,20 +14,11 @@ from loadertask_operator.observed import (
     PodState,
     termination_of,
 )
-from loadertask_operator.plan import Plan
-from loadertask_operator.shards import speaker, word_of_all
-from loadertask_operator.status import CurrentAttempt, Phase, Status, shortened, whole_seconds
-from loadertask_operator.waiting import image_problem, lacks_image
+from loadertask_operator.shards import word_of_all
+from loadertask_operator.status import CurrentAttempt, Status, whole_seconds
 
 STALE_AFTER_INTERVALS = 3
 """After how many silent telemetry intervals a worker counts as silent."""
-_IN_PROGRESS = {Phase.PENDING, Phase.STARTING, Phase.STOPPING, Phase.RETRYING}
-_NEEDS_A_PERSON = {
-    Reason.INVALID_SPEC,
-    Reason.NAME_CONFLICT,
-    Reason.SECRET_MISSING,
-    Reason.JOB_REFUSED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +26,6 @@ class Rules:
     """What of the configuration a decision needs."""
 
     grace: timedelta = timedelta(seconds=60)
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What a policy has found; conditions and phase are written from it."""
-
-    phase: Phase
-    reason: Reason
-    message: str = ""
-    accepted: Claim | None = None
-    running: Claim | None = None
-    ending: Claim | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,94 +167,3 @@ class Situation:
     def with_status(self, **changes: Any) -> Situation:
         """The same moment with another status."""
         return replace(self, status=self.status.model_copy(update=changes))
-
-    def plan(self, outlook: Outlook, **effects: Any) -> Plan:
-        """A plan whose phase, reason, message and conditions agree with ``outlook``."""
-        claims = [self._accepted(outlook), self._running(outlook), *self._kstatus(outlook)]
-        telemetry, stale_at = self._telemetry(outlook)
-        claims += [claim for claim in (outlook.ending, self._suspended(outlook)) if claim]
-        claims.append(telemetry)
-        rechecks = [at for at in (effects.pop("recheck_at", None), stale_at) if at]
-        status = self.status.model_copy(
-            update={
-                "observed_generation": self.observed.task.generation,
-                "phase": outlook.phase,
-                "reason": outlook.reason.value,
-                "message": shortened(outlook.message),
-                "conditions": with_claims(
-                    self.status.conditions, claims, self.now, self.observed.task.generation
-                ),
-            }
-        )
-        effects.setdefault("needs_finalizer", True)
-        return Plan(status=status, recheck_at=min(rechecks, default=None), **effects)
-
-    def _accepted(self, outlook: Outlook) -> Claim:
-        return outlook.accepted or Claim(ConditionType.ACCEPTED, Truth.TRUE, Reason.VALID)
-
-    def _running(self, outlook: Outlook) -> Claim:
-        if outlook.running:
-            return outlook.running
-        if self.status.completion_time:
-            return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.FINISHED)
-        refusal = self.observed.pod_refusal
-        if refusal and not self.attempt_has_ended and not any(pod.is_running for pod in self.pods):
-            return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.POD_REFUSED, refusal)
-        if self.pod and lacks_image(self.pod):
-            problem = image_problem(self.pod, self.observed.task.spec)
-            return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.IMAGE_PULL_BACK_OFF, problem)
-        if self.worker_may_run and not self.attempt_has_ended and self.worker_was_seen:
-            return Claim(ConditionType.RUNNING, Truth.TRUE, Reason.POD_RUNNING)
-        return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.POD_PENDING)
-
-    def _suspended(self, outlook: Outlook) -> Claim | None:
-        """As of a Job: told from the first suspension on."""
-        if outlook.phase is Phase.SUSPENDED:
-            return Claim(ConditionType.SUSPENDED, Truth.TRUE, Reason.SUSPENDED)
-        if self.status.condition(ConditionType.SUSPENDED) is None:
-            return None
-        reason = Reason.FINISHED if self.status.completion_time else Reason.RESUMED
-        return Claim(ConditionType.SUSPENDED, Truth.FALSE, reason)
-
-    def _telemetry(self, outlook: Outlook) -> tuple[Claim, datetime | None]:
-        """Freshness, and when it would be lost."""
-        fresh = ConditionType.TELEMETRY_FRESH
-        if outlook.phase is Phase.SUSPENDED:
-            return Claim(fresh, Truth.FALSE, Reason.SUSPENDED), None
-        if self.status.completion_time:
-            return Claim(fresh, Truth.FALSE, Reason.FINISHED), None
-        if not self.observed.broker_is_reachable:
-            message = "Kafka cannot be reached by the operator; the load is followed by its Job"
-            return Claim(fresh, Truth.FALSE, Reason.BROKER_UNAVAILABLE, message), None
-        last, spec = self.status.last_event, self.observed.task.spec
-        if last is None or speaker(self.status, last.producer) is None:
-            return Claim(fresh, Truth.FALSE, Reason.NO_EVENTS_YET), None
-        interval_s = spec.telemetry_interval if spec else 5
-        stale_at = last.time + timedelta(seconds=STALE_AFTER_INTERVALS * interval_s)
-        if self.now < stale_at:
-            return Claim(fresh, Truth.TRUE, Reason.RECEIVING), stale_at
-        return Claim(fresh, Truth.FALSE, Reason.STALE, "no event for three intervals"), None
-
-    def _kstatus(self, outlook: Outlook) -> list[Claim]:
-        """The pair that GitOps tools read: work in progress, and a person is needed."""
-        is_moving = outlook.phase in _IN_PROGRESS
-        accepted = self._accepted(outlook)
-        is_stalled = Phase.FAILED is outlook.phase or Reason.POD_STUCK is outlook.reason
-        is_stalled = is_stalled or accepted.reason in _NEEDS_A_PERSON
-        is_stalled = is_stalled or self._image_is_missing_for_long()
-        progress = Reason.PROGRESSING if is_moving else Reason.SETTLED
-        return [
-            Claim(ConditionType.RECONCILING, Truth.TRUE if is_moving else Truth.FALSE, progress),
-            Claim(
-                ConditionType.STALLED,
-                Truth.TRUE if is_stalled else Truth.FALSE,
-                outlook.reason if is_stalled else progress,
-                outlook.message if is_stalled else "",
-            ),
-        ]
-
-    def _image_is_missing_for_long(self) -> bool:
-        pod = self.pod
-        return (
-            pod is not None and lacks_image(pod) and self.now >= pod.created_at + self.rules.grace
-        )

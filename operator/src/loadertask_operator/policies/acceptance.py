@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
+from loadertask_operator.outlook import Outlook, plan_for
 from loadertask_operator.plan import Notice, Plan
-from loadertask_operator.situation import Outlook, Situation
+from loadertask_operator.situation import Situation
 from loadertask_operator.status import Phase
 
 
@@ -17,7 +18,8 @@ def hold_unacceptable(situation: Situation) -> Plan | None:
     previous = task.status.condition(ConditionType.ACCEPTED)
     is_news = previous is None or previous.reason != reason
     may_run = situation.job_may_run or situation.attempt is not None
-    return situation.plan(
+    return plan_for(
+        situation,
         Outlook(Phase.PENDING, reason, message, accepted=claim),
         needs_finalizer=may_run and task.has_finalizer,
         notices=(Notice(reason.value, message, is_warning=True),) if is_news else (),

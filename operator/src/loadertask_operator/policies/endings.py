@@ -12,6 +12,7 @@ from loadertask_operator.bans import MAX_BAN, believable
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
 from loadertask_operator.fold import at_rest
 from loadertask_operator.observed import PodState, termination_of
+from loadertask_operator.outlook import Outlook, plan_for
 from loadertask_operator.plan import Notice, Plan
 from loadertask_operator.policies.leftovers import (
     job_deletion,
@@ -20,7 +21,7 @@ from loadertask_operator.policies.leftovers import (
 )
 from loadertask_operator.policies.suspended import suspended_plan
 from loadertask_operator.shards import written
-from loadertask_operator.situation import Outlook, Situation
+from loadertask_operator.situation import Situation
 from loadertask_operator.status import MAX_HISTORY, PastAttempt, Phase, whole_seconds
 
 MAX_DISRUPTIONS = 20
@@ -137,7 +138,8 @@ def _wait_for_pod(situation: Situation, pod: PodState) -> Plan:
         return end_task(situation, Outcome.FAILED, Reason.POD_STUCK, message)
     running = Claim(ConditionType.RUNNING, Truth.UNKNOWN, Reason.POD_STUCK, message)
     is_news = situation.observed.task.status.reason != Reason.POD_STUCK
-    return situation.plan(
+    return plan_for(
+        situation,
         Outlook(Phase.RETRYING, Reason.POD_STUCK, message, running=running),
         needs_finalizer=situation.observed.task.has_finalizer,
         notices=(Notice(Reason.POD_STUCK.value, message, is_warning=True),) if is_news else (),
@@ -154,7 +156,8 @@ def end_task(
     notices = [Notice(reason.value, message or reason.value, is_warning=is_failure)]
     if warning:
         notices.append(Notice("Arbitrated", warning, is_warning=True))
-    return situation.with_status(completion_time=situation.moment).plan(
+    return plan_for(
+        situation.with_status(completion_time=situation.moment),
         Outlook(
             _PHASES[outcome],
             reason,
@@ -204,7 +207,8 @@ def _tally(situation: Situation, ending: Ending) -> str:
 
 
 def _retrying_plan(situation: Situation, message: str, due: datetime) -> Plan:
-    plan = situation.plan(
+    plan = plan_for(
+        situation,
         Outlook(
             Phase.RETRYING,
             Reason.RETRYING,

@@ -8,12 +8,13 @@ from loadertask_operator.arbitration import Course, Underway, judge
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
 from loadertask_operator.manifests.environment import next_attempt
 from loadertask_operator.observed import POD_PATIENCE
+from loadertask_operator.outlook import Outlook, plan_for
 from loadertask_operator.plan import Notice, Plan
 from loadertask_operator.policies.deadlines import active_deadline, startup_deadline
 from loadertask_operator.policies.progress_deadline import progress_deadline
 from loadertask_operator.policies.turn import starts_next
 from loadertask_operator.shards import fresh
-from loadertask_operator.situation import Outlook, Situation
+from loadertask_operator.situation import Situation
 from loadertask_operator.status import Phase
 from loadertask_operator.waiting import lacks_secret, secret_problem
 
@@ -50,7 +51,8 @@ def create_attempt(situation: Situation) -> Plan | None:
         attempt, situation = situation.attempt, situation.with_status(stop=None)
     message = f"Job {attempt.job_name} is being created"
     resumed = Notice(Reason.RESUMED.value, f"resumed: {message}")
-    return situation.plan(
+    return plan_for(
+        situation,
         Outlook(Phase.PENDING, Reason.STARTING, message),
         create=attempt,
         notices=(resumed,) if situation.status.is_true(ConditionType.SUSPENDED) else (),
@@ -69,7 +71,8 @@ def follow(situation: Situation) -> Plan:
     job = situation.observed.own_job
     times.append(situation.hangs_at(job) if job and job.is_deleting else None)
     accepted = _accepted(situation)
-    return situation.plan(
+    return plan_for(
+        situation,
         Outlook(
             phase,
             accepted.reason if accepted.truth is Truth.FALSE else reason,

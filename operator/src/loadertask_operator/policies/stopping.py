@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 
 from loadertask_operator.arbitration import Outcome
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
+from loadertask_operator.outlook import Outlook, plan_for
 from loadertask_operator.plan import Plan, Propagation
 from loadertask_operator.policies.endings import end_task
 from loadertask_operator.policies.leftovers import job_deletion, without_orphans
-from loadertask_operator.situation import Outlook, Situation
+from loadertask_operator.situation import Situation
 from loadertask_operator.status import Phase, StopMethod, StopStatus
 
 
@@ -72,8 +73,12 @@ def stopping_plan(situation: Situation, message: str) -> Plan:
     if situation.job_may_run and not situation.worker_was_seen:
         running = Claim(ConditionType.RUNNING, Truth.FALSE, Reason.POD_PENDING)
     outlook = Outlook(Phase.STOPPING, Reason.STOPPING, message, running=running)
-    plan = situation.with_status(stop=step.stop).plan(
-        outlook, send_stop=step.send, delete_job=step.delete_job, recheck_at=step.recheck_at
+    plan = plan_for(
+        situation.with_status(stop=step.stop),
+        outlook,
+        send_stop=step.send,
+        delete_job=step.delete_job,
+        recheck_at=step.recheck_at,
     )
     return without_orphans(plan, situation) if step.is_overdue else plan
 

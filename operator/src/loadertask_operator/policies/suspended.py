@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
+from loadertask_operator.outlook import Outlook, plan_for
 from loadertask_operator.plan import Notice, Plan
 from loadertask_operator.policies.acceptance import objection
 from loadertask_operator.policies.leftovers import job_deletion, without_orphans
-from loadertask_operator.situation import Outlook, Situation
+from loadertask_operator.situation import Situation
 from loadertask_operator.status import Phase
 
 _UNSTARTED = "spec.suspend is set: no worker is started until it is unset"
@@ -25,7 +26,8 @@ def suspended_plan(situation: Situation, warning: str = "") -> Plan:
         accepted=objection(situation),
         running=Claim(ConditionType.RUNNING, Truth.FALSE, Reason.SUSPENDED),
     )
-    plan = situation.plan(
+    plan = plan_for(
+        situation,
         outlook,
         delete_job=job_deletion(situation),
         needs_finalizer=may_run and task.has_finalizer,

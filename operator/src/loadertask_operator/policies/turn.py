@@ -6,8 +6,9 @@ from datetime import datetime
 
 from loadertask_operator.arbitration import Course, Underway, judge
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
+from loadertask_operator.outlook import Outlook, plan_for
 from loadertask_operator.plan import Notice, Plan
-from loadertask_operator.situation import Outlook, Situation
+from loadertask_operator.situation import Situation
 from loadertask_operator.status import Phase
 
 
@@ -43,7 +44,8 @@ def _held(
     task = situation.observed.task
     previous = task.status.condition(ConditionType.ACCEPTED)
     is_news = previous is None or previous.reason != reason
-    return situation.plan(
+    return plan_for(
+        situation,
         Outlook(
             Phase.PENDING,
             reason,

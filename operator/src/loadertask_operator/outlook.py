@@ -1,0 +1,145 @@
+"""What a policy has found, and the one way to a plan whose conditions agree with it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth, with_claims
+from loadertask_operator.plan import Plan
+from loadertask_operator.shards import speaker
+from loadertask_operator.situation import STALE_AFTER_INTERVALS, Situation
+from loadertask_operator.status import Phase, shortened
+from loadertask_operator.waiting import image_problem, lacks_image
+
+_IN_PROGRESS = {Phase.PENDING, Phase.STARTING, Phase.STOPPING, Phase.RETRYING}
+_NEEDS_A_PERSON = {
+    Reason.INVALID_SPEC,
+    Reason.NAME_CONFLICT,
+    Reason.SECRET_MISSING,
+    Reason.JOB_REFUSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a policy has found; conditions and phase are written from it."""
+
+    phase: Phase
+    reason: Reason
+    message: str = ""
+    accepted: Claim | None = None
+    running: Claim | None = None
+    ending: Claim | None = None
+
+
+def plan_for(situation: Situation, outlook: Outlook, **effects: Any) -> Plan:
+    """A plan whose phase, reason, message and conditions agree with ``outlook``."""
+    claims = [
+        _accepted(situation, outlook),
+        _running(situation, outlook),
+        *_kstatus(situation, outlook),
+    ]
+    telemetry, stale_at = _telemetry(situation, outlook)
+    claims += [claim for claim in (outlook.ending, _suspended(situation, outlook)) if claim]
+    claims.append(telemetry)
+    rechecks = [at for at in (effects.pop("recheck_at", None), stale_at) if at]
+    status = situation.status.model_copy(
+        update={
+            "observed_generation": situation.observed.task.generation,
+            "phase": outlook.phase,
+            "reason": outlook.reason.value,
+            "message": shortened(outlook.message),
+            "conditions": with_claims(
+                situation.status.conditions,
+                claims,
+                situation.now,
+                situation.observed.task.generation,
+            ),
+        }
+    )
+    effects.setdefault("needs_finalizer", True)
+    return Plan(status=status, recheck_at=min(rechecks, default=None), **effects)
+
+
+def _accepted(situation: Situation, outlook: Outlook) -> Claim:
+    return outlook.accepted or Claim(ConditionType.ACCEPTED, Truth.TRUE, Reason.VALID)
+
+
+def _running(situation: Situation, outlook: Outlook) -> Claim:
+    if outlook.running:
+        return outlook.running
+    if situation.status.completion_time:
+        return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.FINISHED)
+    refusal = situation.observed.pod_refusal
+    if (
+        refusal
+        and not situation.attempt_has_ended
+        and not any(pod.is_running for pod in situation.pods)
+    ):
+        return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.POD_REFUSED, refusal)
+    if situation.pod and lacks_image(situation.pod):
+        problem = image_problem(situation.pod, situation.observed.task.spec)
+        return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.IMAGE_PULL_BACK_OFF, problem)
+    if situation.worker_may_run and not situation.attempt_has_ended and situation.worker_was_seen:
+        return Claim(ConditionType.RUNNING, Truth.TRUE, Reason.POD_RUNNING)
+    return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.POD_PENDING)
+
+
+def _suspended(situation: Situation, outlook: Outlook) -> Claim | None:
+    """As of a Job: told from the first suspension on."""
+    if outlook.phase is Phase.SUSPENDED:
+        return Claim(ConditionType.SUSPENDED, Truth.TRUE, Reason.SUSPENDED)
+    if situation.status.condition(ConditionType.SUSPENDED) is None:
+        return None
+    reason = Reason.FINISHED if situation.status.completion_time else Reason.RESUMED
+    return Claim(ConditionType.SUSPENDED, Truth.FALSE, reason)
+
+
+def _telemetry(situation: Situation, outlook: Outlook) -> tuple[Claim, datetime | None]:
+    """Freshness, and when it would be lost."""
+    fresh = ConditionType.TELEMETRY_FRESH
+    if outlook.phase is Phase.SUSPENDED:
+        return Claim(fresh, Truth.FALSE, Reason.SUSPENDED), None
+    if situation.status.completion_time:
+        return Claim(fresh, Truth.FALSE, Reason.FINISHED), None
+    if not situation.observed.broker_is_reachable:
+        message = "Kafka cannot be reached by the operator; the load is followed by its Job"
+        return Claim(fresh, Truth.FALSE, Reason.BROKER_UNAVAILABLE, message), None
+    last, spec = situation.status.last_event, situation.observed.task.spec
+    if last is None or speaker(situation.status, last.producer) is None:
+        return Claim(fresh, Truth.FALSE, Reason.NO_EVENTS_YET), None
+    interval_s = spec.telemetry_interval if spec else 5
+    stale_at = last.time + timedelta(seconds=STALE_AFTER_INTERVALS * interval_s)
+    if situation.now < stale_at:
+        return Claim(fresh, Truth.TRUE, Reason.RECEIVING), stale_at
+    return Claim(fresh, Truth.FALSE, Reason.STALE, "no event for three intervals"), None
+
+
+def _kstatus(situation: Situation, outlook: Outlook) -> list[Claim]:
+    """The pair that GitOps tools read: work in progress, and a person is needed."""
+    is_moving = outlook.phase in _IN_PROGRESS
+    accepted = _accepted(situation, outlook)
+    is_stalled = Phase.FAILED is outlook.phase or Reason.POD_STUCK is outlook.reason
+    is_stalled = is_stalled or accepted.reason in _NEEDS_A_PERSON
+    is_stalled = is_stalled or _image_is_missing_for_long(situation)
+    progress = Reason.PROGRESSING if is_moving else Reason.SETTLED
+    return [
+        Claim(ConditionType.RECONCILING, Truth.TRUE if is_moving else Truth.FALSE, progress),
+        Claim(
+            ConditionType.STALLED,
+            Truth.TRUE if is_stalled else Truth.FALSE,
+            outlook.reason if is_stalled else progress,
+            outlook.message if is_stalled else "",
+        ),
+    ]
+
+
+def _image_is_missing_for_long(situation: Situation) -> bool:
+    pod = situation.pod
+    return (
+        pod is not None
+        and lacks_image(pod)
+        and situation.now >= pod.created_at + situation.rules.grace
+    )
