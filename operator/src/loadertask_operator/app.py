@@ -15,6 +15,7 @@ from loadertask_operator.clock import Clock
 from loadertask_operator.cluster import Cluster
 from loadertask_operator.configuration import Configuration
 from loadertask_operator.connection import load_access
+from loadertask_operator.effects import Surroundings
 from loadertask_operator.errors import ApiError
 from loadertask_operator.handlers import build_registry, watch
 from loadertask_operator.health import serve
@@ -25,7 +26,7 @@ from loadertask_operator.kafka.events import EventsConsumer
 from loadertask_operator.leadership import Leadership
 from loadertask_operator.metrics import Metrics
 from loadertask_operator.reconcile import Reconciler
-from loadertask_operator.resync import WatchCheck, forget_vanished
+from loadertask_operator.resync import WatchCheck, forget_vanished, remember_all
 from loadertask_operator.schema import TaskKey
 from loadertask_operator.sightings import Sightings
 from loadertask_operator.status import Phase
@@ -35,6 +36,9 @@ from loadertask_operator.workqueue import Workqueue
 
 logger = logging.getLogger(__name__)
 
+# They wait for the API server, mostly: where many create tasks at once, as few as 16 get so small a
+# share of its answers that Jobs fall behind (decision 070).
+_WORKERS = 64
 _STUCK_AFTER_S = 300.0
 # The longest round of the reader of events: a broker that accepts connections and never answers.
 _POLL_LIMIT_S = 120.0
@@ -56,9 +60,14 @@ class Operator:
         self._leadership = leadership
         self._metrics = Metrics()
         self._vitals = Vitals()
-        self._clock = Clock()
+        self._clock = clock = Clock()
         self._store = Store()
-        self._queue: Workqueue[TaskKey] = Workqueue(self._reconcile, expected=(ApiError,))
+        self._queue: Workqueue[TaskKey] = Workqueue(
+            self._reconcile,
+            workers=_WORKERS,
+            expected=(ApiError,),
+            goes_first=self._store.has_no_attempt,
+        )
         self._inbox = Inbox(self._store, self._metrics, self._queue.add)
         self._watch_check = WatchCheck(self._store, _MISSED_SWEEPS * configuration.resync_s)
         arguments = client_arguments(configuration)
@@ -71,16 +80,10 @@ class Operator:
             self._metrics,
             self._on_broker,
         )
-        self._reconciler = Reconciler(
-            cluster,
-            self._store,
-            self._inbox,
-            self._commands,
-            configuration,
-            self._metrics,
-            self._clock,
-            self._queue.add,
+        around = Surroundings(
+            cluster, self._store, self._inbox, self._commands, configuration, self._metrics, clock
         )
+        self._reconciler = Reconciler(around, self._queue.add)
         self._is_ready = False
         self._progress_at_s = time.monotonic()
 
@@ -133,13 +136,7 @@ class Operator:
 
     async def _list_all(self) -> None:
         """Know every task before the first event is read: none may look like a stranger's."""
-        for namespace in self._configuration.watch_namespaces or (None,):
-            for pod in await self._cluster.list_pods(namespace):
-                self._store.remember_pod(pod)
-            for job in await self._cluster.list_jobs(namespace):
-                self._store.remember_job(job)
-            for task in await self._cluster.list_tasks(namespace):
-                self._store.remember_task(task)
+        await remember_all(self._cluster, self._store, self._configuration.watch_namespaces)
         for task in self._store.tasks():
             self._queue.add(task.key)
         self._is_ready = True
@@ -157,7 +154,7 @@ class Operator:
         while True:
             await asyncio.sleep(self._configuration.resync_s)
             await self._forget_vanished()
-            self._wake_active()
+            self._wake_active(self._configuration.resync_s / 2)
             phases = Counter(task.status.phase or Phase.PENDING for task in self._store.tasks())
             for phase in Phase:
                 self._metrics.phase.labels(phase.value).set(phases[phase])
@@ -174,9 +171,14 @@ class Operator:
         for key in concerned:
             self._queue.add(key)
 
-    def _wake_active(self) -> None:
-        for key in self._store.active_keys():
-            self._queue.add(key)
+    def _wake_active(self, within_s: float = 0.0) -> None:
+        """Have all that may still change looked at, spread over ``within_s`` seconds.
+
+        At once, thousands would stand before a task that somebody waits for.
+        """
+        keys = self._store.active_keys()
+        for number, key in enumerate(keys):
+            self._queue.add_after(key, within_s * number / len(keys))
 
     async def _feel_the_loop(self) -> None:
         """Measure how late the event loop is; while it is stuck no probe is answered at all.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from loadertask_operator.conditions import is_terminal
@@ -29,30 +30,27 @@ from loadertask_operator.writes import WriteBudget
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every reconcile works with, for the life of the process."""
+
+    api: Api
+    store: Store
+    inbox: Inbox
+    stop_sender: StopSender
+    configuration: Configuration
+    metrics: Metrics
+    clock: Callable[[], datetime]
+
+
 class Effects:
     """The writing half of a reconcile, and what it remembers between runs."""
 
-    def __init__(
-        self,
-        api: Api,
-        store: Store,
-        inbox: Inbox,
-        stop_sender: StopSender,
-        configuration: Configuration,
-        metrics: Metrics,
-        clock: Callable[[], datetime],
-        turns: Turns,
-    ) -> None:
-        self._api = api
-        self._store = store
-        self._inbox = inbox
-        self._stop_sender = stop_sender
-        self._configuration = configuration
-        self._metrics = metrics
-        self._clock = clock
+    def __init__(self, around: Surroundings, turns: Turns) -> None:
+        self._around = around
         self._turns = turns
-        self._budget = WriteBudget(configuration.status_write_s)
-        self._lifetimes = Lifetimes(metrics)
+        self._budget = WriteBudget(around.configuration.status_write_s)
+        self._lifetimes = Lifetimes(around.metrics)
         self._stopped_queues: dict[TaskKey, str] = {}
         self._refusals: dict[TaskKey, tuple[str, datetime]] = {}
 
@@ -63,7 +61,7 @@ class Effects:
             task = await self._set_finalizer(task, present=True)
         task, wait_s = await self._store_status(task, plan, observed)
         if plan.send_stop:
-            self._stop_sender.request_stop(task.queue_id)
+            self._around.stop_sender.request_stop(task.queue_id)
             self._stopped_queues[task.key] = task.queue_id
         elif plan.status.stop is None:
             self._forget_stop(task.key)
@@ -84,21 +82,21 @@ class Effects:
                 return task, wait_s
             task = await self._write_status(task, plan)
             self._count_events(before, plan.status, observed)
-        self._inbox.settle(key, observed.events)
+        self._around.inbox.settle(key, observed.events)
         return task, None
 
     async def _write_status(self, task: LoaderTask, plan: Plan) -> LoaderTask:
         try:
-            written = await self._api.put_status(task, plan.status)
+            written = await self._around.api.put_status(task, plan.status)
         except InvalidError:
             # A status that the schema refuses will be refused again: its events must not hold
             # back the offsets of all others.
-            self._inbox.drop(task.key)
+            self._around.inbox.drop(task.key)
             raise
-        self._store.remember_task(written)
+        self._around.store.remember_task(written)
         self._budget.note_write(task.key)
-        self._metrics.status_writes.inc()
-        self._lifetimes.note(task, plan.status, self._clock())
+        self._around.metrics.status_writes.inc()
+        self._lifetimes.note(task, plan.status, self._around.clock())
         if plan.status.phase != task.status.phase:
             attempt = plan.status.current_attempt
             logger.info(
@@ -112,8 +110,8 @@ class Effects:
 
     async def _create_job(self, task: LoaderTask, attempt: CurrentAttempt) -> float | None:
         """Create the Job if the live object still wants it; a Job of that name may be ours."""
-        live = await self._api.get_task(task.key)
-        self._store.remember_task(live)
+        live = await self._around.api.get_task(task.key)
+        self._around.store.remember_task(live)
         wants_it = live.uid == task.uid and live.deletion_time is None
         if not wants_it or is_terminal(live.status) or live.status.current_attempt != attempt:
             return 0
@@ -122,22 +120,26 @@ class Effects:
             return 0
         try:
             with self._turns.starting(live.key):
-                job = await self._api.create_job(render_job(live, self._configuration, attempt))
-                self._store.remember_job(job)
+                job = await self._around.api.create_job(
+                    render_job(live, self._around.configuration, attempt)
+                )
+                self._around.store.remember_job(job)
         except ConflictError:
             # Ours is adopted, another's becomes a NameConflict, by the next look.
             return 0
         except RefusedError as error:
             return self._note_refusal(task, error)
         self._refusals.pop(task.key, None)
-        self._metrics.submit_latency.observe((self._clock() - task.creation_time).total_seconds())
-        expected = expectation(live.spec, self._clock())
+        self._around.metrics.submit_latency.observe(
+            (self._around.clock() - task.creation_time).total_seconds()
+        )
+        expected = expectation(live.spec, self._around.clock())
         message = f"created Job {job.name}" + (f": {expected}" if expected else "")
-        await self._api.post_event(task, Notice("JobCreated", message))
+        await self._around.api.post_event(task, Notice("JobCreated", message))
         return 0
 
     def _note_refusal(self, task: LoaderTask, error: RefusedError) -> float:
-        until = self._clock() + timedelta(seconds=self._configuration.resync_s)
+        until = self._around.clock() + timedelta(seconds=self._around.configuration.resync_s)
         self._refusals[task.key] = (error.message, until)
         self._budget.forget(task.key)
         # First the refusal is told, then, when it has expired, the Job is tried again.
@@ -152,57 +154,57 @@ class Effects:
         if plan.job_ttl_s is not None and job:
             await self._set_job_ttl(job, plan.job_ttl_s)
         for notice in plan.notices:
-            await self._api.post_event(task, notice)
+            await self._around.api.post_event(task, notice)
         if not plan.needs_finalizer and task.has_finalizer:
             task = await self._set_finalizer(task, present=False)
         if plan.delete_task:
-            await self._api.delete_task(task)
+            await self._around.api.delete_task(task)
 
     async def _delete_job(self, job: JobState, propagation: Propagation) -> None:
         try:
-            left = await self._api.delete_job(job, propagation)
+            left = await self._around.api.delete_job(job, propagation)
         except NotFoundError:
-            self._store.forget_job(job.namespace, job.name, job.uid)
+            self._around.store.forget_job(job.namespace, job.name, job.uid)
             return
         if left:
             # The watch may be late: nothing is deleted twice, and the bound counts from now.
-            self._store.remember_job(left)
+            self._around.store.remember_job(left)
 
     async def _delete_pod(self, pod: PodState) -> None:
         try:
-            left = await self._api.delete_pod(pod)
+            left = await self._around.api.delete_pod(pod)
         except NotFoundError:
-            self._store.forget_pod(pod)
+            self._around.store.forget_pod(pod)
             return
         except RefusedError as error:
             # An older chart lacks that right: the pod then ends by itself, or by a person.
             logger.warning("pod %s is not deleted: %s", pod.name, error.message)
             return
         if left:
-            self._store.remember_pod(left)
+            self._around.store.remember_pod(left)
 
     async def _set_job_ttl(self, job: JobState, ttl_s: int) -> None:
         try:
-            self._store.remember_job(await self._api.set_job_ttl(job, ttl_s))
+            self._around.store.remember_job(await self._around.api.set_job_ttl(job, ttl_s))
         except NotFoundError:
-            self._store.forget_job(job.namespace, job.name, job.uid)
+            self._around.store.forget_job(job.namespace, job.name, job.uid)
 
     async def _set_finalizer(self, task: LoaderTask, *, present: bool) -> LoaderTask:
-        changed = await self._api.set_finalizer(task, present=present)
+        changed = await self._around.api.set_finalizer(task, present=present)
         if present or changed.deletion_time is None:
-            self._store.remember_task(changed)
+            self._around.store.remember_task(changed)
         return changed
 
     def refusal(self, key: TaskKey) -> str | None:
         """Why the API server refused the Job of a task lately."""
         message, until = self._refusals.get(key, ("", None))
-        if until is None or self._clock() >= until:
+        if until is None or self._around.clock() >= until:
             return None
         return message
 
     def forget(self, key: TaskKey) -> None:
         """The task is gone."""
-        self._inbox.drop(key)
+        self._around.inbox.drop(key)
         self._budget.forget(key)
         self._lifetimes.forget(key)
         self._refusals.pop(key, None)
@@ -211,18 +213,18 @@ class Effects:
     def _forget_stop(self, key: TaskKey) -> None:
         """No stop that was not sent yet may reach the next worker, or the next task."""
         if queue_id := self._stopped_queues.pop(key, None):
-            self._stop_sender.forget_stop(queue_id)
+            self._around.stop_sender.forget_stop(queue_id)
 
     def _seconds_until(self, moment: datetime | None) -> float | None:
-        return None if moment is None else max(0.0, (moment - self._clock()).total_seconds())
+        return None if moment is None else max(0.0, (moment - self._around.clock()).total_seconds())
 
     def _count_events(self, before: Status, after: Status, observed: Observed) -> None:
         applied = _applied(after) - _applied(before)
         if applied > 0:
-            self._metrics.events_applied.inc(applied)
+            self._around.metrics.events_applied.inc(applied)
         if observed.events and before.phase != after.phase:
-            delay_s = (self._clock() - observed.events[-1].time).total_seconds()
-            self._metrics.event_to_status.observe(max(delay_s, 0))
+            delay_s = (self._around.clock() - observed.events[-1].time).total_seconds()
+            self._around.metrics.event_to_status.observe(max(delay_s, 0))
 
 
 def _applied(status: Status) -> int:

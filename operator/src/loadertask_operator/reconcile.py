@@ -7,24 +7,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from loadertask_operator.conditions import is_terminal
-from loadertask_operator.configuration import Configuration
 from loadertask_operator.decide import decide
-from loadertask_operator.effects import Effects
+from loadertask_operator.effects import Effects, Surroundings
 from loadertask_operator.errors import ConflictError, NotFoundError
-from loadertask_operator.inbox import Inbox
 from loadertask_operator.manifests.environment import environment_of, next_attempt
-from loadertask_operator.metrics import Metrics
 from loadertask_operator.observed import JobState, Observed
 from loadertask_operator.pod_refusals import PodRefusals
-from loadertask_operator.ports import Api, StopSender
 from loadertask_operator.schema import LoaderTask, TaskKey
 from loadertask_operator.shards import telling_pod
 from loadertask_operator.situation import Rules
 from loadertask_operator.status import CurrentAttempt
-from loadertask_operator.store import Store
 from loadertask_operator.turns import Turns
 
 logger = logging.getLogger(__name__)
@@ -34,31 +29,18 @@ class Reconciler:
     """The three steps, and the little memory they need between runs."""
 
     def __init__(
-        self,
-        api: Api,
-        store: Store,
-        inbox: Inbox,
-        stop_sender: StopSender,
-        configuration: Configuration,
-        metrics: Metrics,
-        clock: Callable[[], datetime],
-        wake: Callable[[TaskKey], None] = lambda key: None,
+        self, around: Surroundings, wake: Callable[[TaskKey], None] = lambda key: None
     ) -> None:
-        self._api = api
-        self._store = store
-        self._inbox = inbox
-        self._configuration = configuration
-        self._clock = clock
+        self._around = around
+        configuration = around.configuration
         interval = timedelta(seconds=configuration.resync_s)
-        self._pod_refusals = PodRefusals(api, clock, interval)
-        self._turns = Turns(store, configuration.worker_kafka_servers, wake)
-        self._effects = Effects(
-            api, store, inbox, stop_sender, configuration, metrics, clock, self._turns
-        )
+        self._pod_refusals = PodRefusals(around.api, around.clock, interval)
+        self._turns = Turns(around.store, configuration.worker_kafka_servers, wake)
+        self._effects = Effects(around, self._turns)
         self._rules = Rules(grace=configuration.grace)
         # Nothing is known of the broker yet, but that nothing has been read.
         self._is_listening: bool | None = None
-        self._listening_since = clock()
+        self._listening_since = around.clock()
         self._absent_jobs: dict[TaskKey, tuple[str, str]] = {}
 
     def note_broker(self, is_reachable: bool) -> bool:
@@ -66,7 +48,7 @@ class Reconciler:
         if self._is_listening is is_reachable:
             return False
         self._is_listening = is_reachable
-        self._listening_since = self._clock()
+        self._listening_since = self._around.clock()
         return True
 
     async def reconcile(self, key: TaskKey) -> float | None:
@@ -77,13 +59,13 @@ class Reconciler:
             self._turns.note_look(key)
 
     async def _step(self, key: TaskKey) -> float | None:
-        task = self._store.task(key)
+        task = self._around.store.task(key)
         if task is None:
             self._forget(key)
             return None
         try:
             observed = await self._gather(task)
-            plan = decide(observed, self._rules, self._clock())
+            plan = decide(observed, self._rules, self._around.clock())
             return await self._effects.apply(observed, plan)
         except NotFoundError:
             return await self._refresh(task)
@@ -95,19 +77,21 @@ class Reconciler:
         attempt = task.status.current_attempt
         refusal = self._effects.refusal(task.key)
         job = await self._find_job(task, attempt) if attempt else None
-        pods = self._store.pods(task.key, attempt.number) if attempt else ()
+        pods = self._around.store.pods(task.key, attempt.number) if attempt else ()
         return Observed(
             task=task,
             job=job,
             pod=telling_pod(pods, job),
             shard_pods=pods if task.status.shards else (),
-            events=self._inbox.pending(task.key),
+            events=self._around.inbox.pending(task.key),
             broker_is_reachable=self._is_listening is not False,
             has_caught_up=self._is_listening is True,
             listening_since=self._listening_since,
             spec_problems=() if attempt else self._render_problems(task),
             rival=self._turns.rival_of(task) if not is_terminal(task.status) else None,
-            ban=self._store.bans.on(task.spec, self._configuration.binance_api_url, self._clock()),
+            ban=self._around.store.bans.on(
+                task.spec, self._around.configuration.binance_api_url, self._around.clock()
+            ),
             pod_refusal=await self._pod_refusals.of(job, len(pods), len(task.status.shards) or 1),
             refusal=refusal,
         )
@@ -118,7 +102,7 @@ class Reconciler:
         Of an attempt that has ended it is asked once: its Job may still be on its way out, and no
         second one may be made meanwhile; but it never comes back.
         """
-        known = self._store.job(task.namespace, attempt.job_name)
+        known = self._around.store.job(task.namespace, attempt.job_name)
         if is_terminal(task.status) or (known and known.owner_uid == task.uid):
             return known
         place = (task.uid, attempt.job_name)
@@ -126,13 +110,13 @@ class Reconciler:
         if has_ended and self._absent_jobs.get(task.key) == place:
             return known
         try:
-            job = await self._api.get_job(task.namespace, attempt.job_name)
+            job = await self._around.api.get_job(task.namespace, attempt.job_name)
         except NotFoundError:
             if has_ended:
                 self._absent_jobs[task.key] = place
             return None
         if job.owner_uid == task.uid:
-            self._store.remember_job(job)
+            self._around.store.remember_job(job)
         return job
 
     def _render_problems(self, task: LoaderTask) -> tuple[str, ...]:
@@ -140,7 +124,7 @@ class Reconciler:
         if task.spec is None:
             return ()
         try:
-            environment_of(task, self._configuration, next_attempt(task))
+            environment_of(task, self._around.configuration, next_attempt(task))
         except ValueError as error:
             return (f"spec: {error}",)
         return ()
@@ -148,12 +132,12 @@ class Reconciler:
     async def _refresh(self, task: LoaderTask) -> float | None:
         """Our view was outdated: look at the object itself."""
         try:
-            live = await self._api.get_task(task.key)
+            live = await self._around.api.get_task(task.key)
         except NotFoundError:
-            self._store.forget_task(task.key, task.uid)
+            self._around.store.forget_task(task.key, task.uid)
             self._forget(task.key)
             return None
-        self._store.remember_task(live)
+        self._around.store.remember_task(live)
         return 0
 
     def _forget(self, key: TaskKey) -> None:

@@ -1,4 +1,4 @@
-"""Forget what vanished while no watch was looking, and notice a watch that tells nothing.
+"""Lists: all there is at the start, then what vanished unseen or what no watch has told of.
 
 kopf lists anew after a watch was cut (410 Gone) and reports what is there, never what is gone. It
 decides nothing.
@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Protocol
 
-from loadertask_operator.schema import TaskKey
+from loadertask_operator.observed import JobState, PodState
+from loadertask_operator.schema import LoaderTask, TaskKey
 from loadertask_operator.store import Presence, Store
 
 
@@ -25,6 +26,19 @@ class Lister(Protocol):
         """Our Jobs of a namespace, or of all."""
 
     async def present_pods(self, namespace: str | None) -> Presence:
+        """Pods of our Jobs of a namespace, or of all."""
+
+
+class FullLister(Protocol):
+    """Tells all about the objects there are; all raise ``errors.ApiError``."""
+
+    async def list_tasks(self, namespace: str | None) -> list[LoaderTask]:
+        """The tasks of a namespace, or of all."""
+
+    async def list_jobs(self, namespace: str | None) -> list[JobState]:
+        """Our Jobs of a namespace, or of all."""
+
+    async def list_pods(self, namespace: str | None) -> list[PodState]:
         """Pods of our Jobs of a namespace, or of all."""
 
 
@@ -59,6 +73,17 @@ class WatchCheck:
             return None
         late_s = self._clock_s() - oldest_s
         return f"the watches have not told of {len(self._unseen)} objects for {late_s:.0f} s"
+
+
+async def remember_all(lister: FullLister, store: Store, namespaces: tuple[str, ...]) -> None:
+    """Put everything there is into ``store``; a task comes after what belongs to it."""
+    for namespace in namespaces or (None,):
+        for pod in await lister.list_pods(namespace):
+            store.remember_pod(pod)
+        for job in await lister.list_jobs(namespace):
+            store.remember_job(job)
+        for task in await lister.list_tasks(namespace):
+            store.remember_task(task)
 
 
 async def forget_vanished(

@@ -72,6 +72,11 @@ class Store:
         """Tasks that have not ended, or that are being deleted, or that end by their age."""
         return [key for key, task in self._tasks.items() if _is_active(task)]
 
+    def has_no_attempt(self, key: TaskKey) -> bool:
+        """Whether a task is known for which no Job was ever meant."""
+        task = self._tasks.get(key)
+        return task is not None and task.status.current_attempt is None
+
     def job(self, namespace: str, name: str) -> JobState | None:
         """The Job of a name."""
         return self._jobs.get((namespace, name))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Generic, TypeVar
 
 logger = logging.getLogger(__name__)
@@ -18,7 +19,10 @@ Work = Callable[[Key], Awaitable[float | None]]
 
 
 class Workqueue(Generic[Key]):
-    """Runs ``work`` for added keys; it returns in how many seconds to run again, or None."""
+    """Runs ``work`` for added keys; it returns in how many seconds to run again, or None.
+
+    Keys of which ``goes_first`` holds when they are added overtake the others that wait.
+    """
 
     def __init__(
         self,
@@ -28,13 +32,16 @@ class Workqueue(Generic[Key]):
         retry_initial_s: float = 0.2,
         retry_max_s: float = 30.0,
         expected: tuple[type[Exception], ...] = (),
+        goes_first: Callable[[Key], bool] = lambda key: False,
     ) -> None:
         self._work = work
         self._workers = workers
         self._retry_initial_s = retry_initial_s
         self._retry_max_s = retry_max_s
         self._expected = expected
-        self._ready: asyncio.Queue[Key] = asyncio.Queue()
+        self._goes_first = goes_first
+        self._ready: asyncio.PriorityQueue[tuple[bool, int, Key]] = asyncio.PriorityQueue()
+        self._order = count()
         self._waiting: set[Key] = set()
         self._active: set[Key] = set()
         self._again: set[Key] = set()
@@ -51,7 +58,7 @@ class Workqueue(Generic[Key]):
             self._again.add(key)
         elif key not in self._waiting:
             self._waiting.add(key)
-            self._ready.put_nowait(key)
+            self._ready.put_nowait((not self._goes_first(key), next(self._order), key))
 
     def add_after(self, key: Key, delay_s: float) -> None:
         """Have ``key`` worked on in ``delay_s`` seconds, unless it is due earlier anyway."""
@@ -74,7 +81,7 @@ class Workqueue(Generic[Key]):
 
     async def _work_on(self) -> None:
         while True:
-            key = await self._ready.get()
+            _, _, key = await self._ready.get()
             self._waiting.discard(key)
             self._active.add(key)
             try:

@@ -16,6 +16,7 @@ from tests.unit.operator.worlds import NOW, UID, make_event, make_task, task_bod
 from loadertask_contract.events import encode_event
 from loadertask_operator.conditions import TERMINAL_TYPES, is_terminal
 from loadertask_operator.configuration import read_configuration
+from loadertask_operator.effects import Surroundings
 from loadertask_operator.errors import (
     ApiError,
     ConflictError,
@@ -239,9 +240,10 @@ class Harness:
         self.store, metrics = Store(), Metrics()
         self.inbox = Inbox(self.store, metrics, lambda key: None)
         configuration = read_configuration({"KAFKA_BOOTSTRAP_SERVERS": "k:1"})
-        self.reconciler = Reconciler(
+        around = Surroundings(
             self.api, self.store, self.inbox, self.sender, configuration, metrics, lambda: self.now
         )
+        self.reconciler = Reconciler(around)
         self.sync()
         for record in self.topic[self.committed :]:
             self.inbox.receive(record, self.now)

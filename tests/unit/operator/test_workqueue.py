@@ -41,6 +41,22 @@ async def test_a_key_added_twice_before_its_turn_is_worked_on_once():
     assert sorted(seen) == ["a", "b"]
 
 
+async def test_keys_that_go_first_overtake_those_that_wait_and_keep_their_order():
+    seen: list[str] = []
+
+    async def work(key: str) -> None:
+        seen.append(key)
+
+    queue: Workqueue[str] = Workqueue(work, workers=1, goes_first=lambda key: key.startswith("new"))
+    for key in ("a", "b", "new 1", "c", "new 2"):
+        queue.add(key)
+    task = asyncio.create_task(queue.run())
+    await until(lambda: len(queue) == 0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert seen == ["new 1", "new 2", "a", "b", "c"]
+
+
 async def test_one_key_never_runs_twice_at_a_time_and_runs_again_when_added_meanwhile():
     active = most = runs = 0
     gate = asyncio.Event()
