@@ -167,13 +167,17 @@ def _holds_within(predicate: Callable[[], bool], timeout_s: float) -> bool:
 
 
 def _start_ticks(pid: int) -> int | None:
-    """When the process of that pid started; None where there is none, or only its zombie."""
+    """When the process of that pid started; None where there is none, or only its zombie.
+
+    The first thread of a killed program may be a zombie while others still hold its ports.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
     state, *fields = stat.rpartition(")")[2].split()  # the name before it may hold anything
-    return None if state in "ZX" else int(fields[18])
+    threads, started = int(fields[16]), int(fields[18])
+    return None if state in "ZX" and threads <= 1 else started
 
 
 def _program(name: str, search_path: str | None) -> str:

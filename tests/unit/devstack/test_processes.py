@@ -20,6 +20,15 @@ STUBBORN = (
     "while True: signal.pause()",
 )
 
+HEADLESS = (
+    sys.executable,
+    "-c",
+    "import ctypes, threading, time\n"
+    "threading.Thread(target=time.sleep, args=(600,)).start()\n"
+    "ctypes.CDLL(None).pthread_exit(None)",
+)
+"""Its first thread ends, as any may be the first to end of a program that is killed."""
+
 
 def wait_for_log(process: Process, text: str) -> None:
     processes.wait_until(lambda: text in process.log.read_text(), 60, f"{text} in the log", process)
@@ -47,6 +56,15 @@ def test_a_process_deaf_to_term_is_killed_after_the_timeout(tmp_path: Path) -> N
     deaf.stop(timeout_s=0.3)
     assert not deaf.is_running()
     assert 0.3 <= time.monotonic() - before_s < 10
+
+
+def test_a_process_runs_as_long_as_one_of_its_threads_does(tmp_path: Path) -> None:
+    headless = processes.start(tmp_path, "headless", HEADLESS)
+    stat = Path(f"/proc/{headless.pid}/stat")
+    processes.wait_until(lambda: ") Z " in stat.read_text(), 60, "the first thread has ended")
+    assert headless.is_running()
+    headless.kill()
+    assert not headless.is_running()
 
 
 def test_a_reused_pid_is_not_found_and_never_signalled(tmp_path: Path) -> None:
