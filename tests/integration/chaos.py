@@ -22,11 +22,16 @@ from loadertask_contract.exit_codes import ExitCode
 from loadertask_devstack.kafka import Kafka, broker
 
 _COMES_BACK = (ExitCode.TRY_AGAIN, -signal.SIGKILL)
-_LIFE_S = 120.0
-_MOST_BETWEEN_BLOWS_S = 1.5
-_MOST_BEFORE_BROKER_KILL_S = 5.0
+# Bounds, not expectations: a machine may be slow, and a stream lives until it is hit.
+_START_S = 120.0
+_LIFE_S = 800.0
+_MOST_BEFORE_A_BLOW_S = 1.5
+BLOWS_A_ROUND = 9
+"""One is on the broker. A round lasts about as long as the broker takes to come back."""
 _DURING_START = 0.15
 """Part of the blows that do not wait until a worker has begun to load."""
+_ON_THE_WORKER = 0.25
+"""The others cut connections, of all loads. A worker takes a second of a processor to come back."""
 
 
 @dataclass
@@ -80,38 +85,45 @@ class Blows:
         chance: random.Random,
     ) -> None:
         self._loads, self._proxies, self._kafka, self._random = loads, proxies, kafka, chance
-        self._coming_back: asyncio.Future[Kafka] | None = None
         self.dealt: Counter[str] = Counter()
 
-    async def rain(self, blows: int) -> None:
-        """Deal so many blows: on every load for itself, and on the broker under all of them."""
-        async with asyncio.TaskGroup() as group:
-            fates = [group.create_task(self._strike(load, blows)) for load in self._loads]
-            broker_kills = group.create_task(self._strike_broker())
-            await asyncio.wait(fates)
-            broker_kills.cancel()
-        if self._coming_back:
-            await self._coming_back
+    async def rain(self, rounds: int) -> None:
+        """Deal rounds of blows: on every load for itself, and one on the broker under all."""
+        for past in range(rounds):
+            enough = (past + 1) * BLOWS_A_ROUND
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._strike_broker())
+                for load in self._loads:
+                    group.create_task(self._strike(load, enough))
 
-    async def _strike(self, load: Load, blows: int) -> None:
-        while self.dealt.total() < blows:
+    async def _strike(self, load: Load, enough: int) -> None:
+        def may_strike() -> bool:
+            return load.is_loading() or self.dealt.total() >= enough
+
+        while self.dealt.total() < enough:
             if self._random.random() > _DURING_START:
-                await eventually(load.is_loading, _LIFE_S)
-            await asyncio.sleep(self._random.uniform(0, _MOST_BETWEEN_BLOWS_S))
-            target = self._random.choice([load.name, *self._proxies])
-            proxy = self._proxies.get(target)
-            self.dealt[target] += bool(proxy.cut()) if proxy else load.kill()
+                await eventually(may_strike, _START_S)
+            await self._hesitate()
+            if self.dealt.total() < enough:
+                self._hit(load)
+
+    def _hit(self, load: Load) -> None:
+        if self._random.random() < _ON_THE_WORKER:
+            self.dealt[load.name] += load.kill()
+            return
+        name = self._random.choice([*self._proxies])
+        self.dealt[name] += bool(self._proxies[name].cut())
 
     async def _strike_broker(self) -> None:
-        while True:
-            # Loads get somewhere between two ends of the broker.
-            await eventually(self._are_most_loading, _LIFE_S)
-            await asyncio.sleep(self._random.uniform(0, _MOST_BEFORE_BROKER_KILL_S))
-            await asyncio.to_thread(broker.kill, self._kafka.directory)
-            start = asyncio.to_thread(broker.start, self._kafka.directory, progress=lambda _: None)
-            self._coming_back = asyncio.ensure_future(start)
-            await asyncio.shield(self._coming_back)
-            self.dealt["broker"] += 1
+        # Loads get somewhere between two ends of the broker.
+        await eventually(self._is_half_loading, _START_S)
+        await self._hesitate()
+        self.dealt["broker"] += 1
+        await asyncio.to_thread(broker.kill, self._kafka.directory)
+        await asyncio.to_thread(broker.start, self._kafka.directory, progress=lambda _: None)
 
-    def _are_most_loading(self) -> bool:
-        return sum(load.is_loading() for load in self._loads) * 2 > len(self._loads)
+    async def _hesitate(self) -> None:
+        await asyncio.sleep(self._random.uniform(0, _MOST_BEFORE_A_BLOW_S))
+
+    def _is_half_loading(self) -> bool:
+        return sum(load.is_loading() for load in self._loads) * 2 >= len(self._loads)
