@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from loadertask_contract.events import EventStatus
@@ -117,7 +117,15 @@ class Situation:
     @property
     def has_orphan(self) -> bool:
         """Whether a pod may run that no Job will bring to its end."""
-        return self.pod_may_run and (self.observed.own_job is None or self.deletion_hangs)
+        job = self.observed.own_job
+        is_alone = job is None or self.deletion_hangs or self.now >= self.settled_at(job)
+        return self.pod_may_run and is_alone
+
+    def settled_at(self, job: JobState) -> datetime:
+        """When the pods of an ended Job have been seen to end: the watches are not in step."""
+        if job.outcome is None:
+            return datetime.max.replace(tzinfo=UTC)
+        return (job.ended_at or self.moment) + self.rules.grace
 
     @property
     def stuck_pod(self) -> PodState | None:

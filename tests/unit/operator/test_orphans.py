@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio import client
-from tests.unit.operator.test_decide import HANGING, RULES, condition, look, producer, started
+from tests.unit.operator.test_decide import HANGING, JOBS, RULES, condition, look, producer, started
 from tests.unit.operator.test_reconcile import Harness
 from tests.unit.operator.worlds import NOW, after, make_event, make_pod, make_task, received
 
@@ -122,7 +122,30 @@ def test_the_orphan_of_a_task_that_has_ended_is_asked_to_end():
     assert condition(finished.status, "Complete") == ("True", "LoadFinished")
     plan = look(finished, "none", make_pod(), at=1)
     assert plan.delete_pods == (make_pod(),)
-    assert look(finished, "complete", make_pod(), at=1).delete_pods == ()
+
+
+def test_a_pod_that_goes_on_after_its_job_has_ended_is_an_orphan_when_a_grace_has_passed():
+    """Its end may only not be in view yet, and its logs go with it."""
+    ended = look(started(), "complete", make_pod(), "interrupted")
+    assert (ended.status.phase, ended.delete_pods) == ("Stopped", ())
+    assert look(make_task(ended.status), "complete", make_pod(), at=59).delete_pods == ()
+    assert look(make_task(ended.status), "complete", make_pod(), at=60).delete_pods == (make_pod(),)
+    kept = replace(JOBS["failed"], ttl_s=1)
+    silent = make_task(look(started(), kept, make_pod(), at=60).status)
+    assert look(silent, kept, make_pod(deleted_at=after(90)), at=91).create is None
+    assert look(silent, kept, make_pod(exit_code=1), at=91).create.number == 2
+
+
+def test_a_resume_waits_for_the_pod_of_an_ended_job_and_looks_again_when_it_counts_as_hung():
+    rests = make_task(
+        look(
+            make_task(started().status, suspend=True), "complete", make_pod(), "interrupted"
+        ).status
+    )
+    kept = replace(JOBS["complete"], ttl_s=1)
+    waiting = look(rests, kept, make_pod(), at=16)
+    assert (waiting.create, waiting.delete_pods, waiting.recheck_at) == (None, (), after(60))
+    assert look(rests, kept, make_pod(), at=60).delete_pods == (make_pod(),)
 
 
 @pytest.mark.parametrize("wish", [{"stop": True}, {"suspend": True}])

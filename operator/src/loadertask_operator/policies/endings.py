@@ -227,6 +227,8 @@ def _deletion_gives_up_at(situation: Situation) -> datetime | None:
     job = situation.observed.own_job
     if job and situation.job_may_run:
         return situation.hangs_at(job) if job.deleted_at else None
+    if job and job.outcome and situation.pod_may_run and not situation.has_orphan:
+        return situation.settled_at(job)
     times = [situation.overdue_at(pod) for pod in situation.pods if pod.may_run and pod.deleted_at]
     return min(times, default=None)
 
