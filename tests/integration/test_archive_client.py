@@ -61,7 +61,7 @@ async def files() -> AsyncIterator[Files]:
 
 @pytest.fixture
 async def archive(files: Files) -> AsyncIterator[Archive]:
-    async with binance_archive(str(files.server.make_url("/")), patience_s=0.3) as opened:
+    async with binance_archive(str(files.server.make_url("/")), patience_s=1.5) as opened:
         yield opened
 
 

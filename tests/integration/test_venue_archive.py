@@ -84,7 +84,7 @@ async def client(venue: RunningVenue) -> AsyncIterator[Client]:
     venue.state.forgive()
     venue.state.audit.clear()
     venue.state.clock.step(skew_ms=0)
-    timeout = aiohttp.ClientTimeout(total=20)
+    timeout = aiohttp.ClientTimeout(total=60)
     async with aiohttp.ClientSession(venue.url, timeout=timeout) as session:
         yield Client(session, venue)
 

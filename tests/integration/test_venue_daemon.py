@@ -22,7 +22,7 @@ def directory(tmp_path: Path) -> Iterator[Path]:
 
 
 def read(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - our own replay
+    with urllib.request.urlopen(url, timeout=60) as response:  # noqa: S310 - our own replay
         return json.load(response)
 
 
@@ -49,7 +49,7 @@ def test_one_that_listens_for_pods_serves_this_machine_too(directory: Path) -> N
 def test_compression_can_be_left_out_for_benchmarks(directory: Path) -> None:
     url = f"{replay.start(directory, compress=False).url}/api/v3/exchangeInfo"
     request = urllib.request.Request(url, headers={"Accept-Encoding": "gzip"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
         assert "Content-Encoding" not in response.headers
 
 

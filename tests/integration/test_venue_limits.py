@@ -46,7 +46,7 @@ async def client_of(rules: LimitRules) -> AsyncIterator[Client]:
     clients: list[Client] = []
     settings = VenueSettings(rules=rules)
     async with running_venue(settings, clock_ms=lambda: clients[0].now_ms) as venue:
-        timeout = aiohttp.ClientTimeout(total=20)
+        timeout = aiohttp.ClientTimeout(total=60)
         async with aiohttp.ClientSession(venue.url, timeout=timeout) as session:
             clients.append(Client(session))
             yield clients[0]

@@ -105,7 +105,7 @@ async def test_a_wrong_query_is_refused_by_its_code(
 
 
 async def test_a_snapshot_can_be_older_than_the_first_event(venue: StreamVenue) -> None:
-    await venue.control("PUT", "rest_lag", {"lag_ms": 3000})
+    await venue.control("PUT", "rest_lag", {"lag_ms": 60_000})
     async with venue.stream("/ws/btcusdt@depth@100ms") as stream:
         first = await stream.next()
         snapshot = await venue.get(DEPTH)

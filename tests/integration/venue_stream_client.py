@@ -13,7 +13,7 @@ import websockets
 
 from loadertask_devstack.venue.server import running_venue
 
-PATIENCE_S = 10
+PATIENCE_S = 30
 
 
 class StreamVenue:
@@ -123,7 +123,7 @@ class Listener:
 @asynccontextmanager
 async def stream_venue() -> AsyncIterator[StreamVenue]:
     """A replay of its own."""
-    timeout = aiohttp.ClientTimeout(total=20)
+    timeout = aiohttp.ClientTimeout(total=60)
     async with (
         running_venue() as venue,
         aiohttp.ClientSession(venue.url, timeout=timeout) as session,

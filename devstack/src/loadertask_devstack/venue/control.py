@@ -18,7 +18,8 @@ Not part of the venue: no limits, no weights, never in the audit. Bodies and ans
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Protocol
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -66,6 +67,19 @@ class OutageWindow(BaseModel):
     end_ms: int
 
 
+class Plan(Protocol):
+    """Rules in force, of requests or of frames."""
+
+    def add(self, rules: Any) -> None:
+        """Put more rules behind those in force."""
+
+    def described(self) -> list[dict[str, object]]:
+        """The rules with their counters."""
+
+    def clear(self) -> None:
+        """End all faults."""
+
+
 _RULES = TypeAdapter(list[FaultRule])
 _WINDOWS = TypeAdapter(list[OutageWindow])
 _RETENTION = TypeAdapter(Retention)
@@ -78,9 +92,7 @@ def routes() -> list[web.RouteDef]:
     """The routes; the application must hold the state under STATE."""
     return [
         web.get(PREFIX, _overview),
-        web.post(f"{PREFIX}faults", _add_faults),
-        web.get(f"{PREFIX}faults", _faults),
-        web.delete(f"{PREFIX}faults", _clear_faults),
+        *fault_routes(f"{PREFIX}faults", _RULES, lambda request: _state(request).faults),
         web.get(f"{PREFIX}audit", _audit),
         web.delete(f"{PREFIX}audit", _clear_audit),
         web.delete(f"{PREFIX}limits", _forgive),
@@ -103,20 +115,6 @@ async def _overview(request: web.Request) -> web.Response:
             "skew_ms": state.clock.skew_ms,
         }
     )
-
-
-async def _add_faults(request: web.Request) -> web.Response:
-    _state(request).faults.add(await read_body(request, _RULES))
-    return await _faults(request)
-
-
-async def _faults(request: web.Request) -> web.Response:
-    return web.json_response(_state(request).faults.described())
-
-
-async def _clear_faults(request: web.Request) -> web.Response:
-    _state(request).faults.clear()
-    return web.Response(status=204)
 
 
 async def _audit(request: web.Request) -> web.Response:
@@ -162,6 +160,25 @@ async def _set_cancelled(request: web.Request) -> web.Response:
     ids: dict[str, list[int]] = await read_body(request, _CANCELLED)
     _state(request).cancel_aggregates(ids)
     return web.json_response(ids)
+
+
+def fault_routes(
+    path: str, shape: TypeAdapter[Any], plan_of: Callable[[web.Request], Plan]
+) -> list[web.RouteDef]:
+    """POST rules of this shape to a plan, GET it, DELETE all of it."""
+
+    async def add(request: web.Request) -> web.Response:
+        plan_of(request).add(await read_body(request, shape))
+        return await described(request)
+
+    async def described(request: web.Request) -> web.Response:
+        return web.json_response(plan_of(request).described())
+
+    async def clear(request: web.Request) -> web.Response:
+        plan_of(request).clear()
+        return web.Response(status=204)
+
+    return [web.post(path, add), web.get(path, described), web.delete(path, clear)]
 
 
 async def read_body(request: web.Request, shape: TypeAdapter[Any]) -> Any:

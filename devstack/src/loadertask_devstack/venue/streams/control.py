@@ -18,7 +18,7 @@ from dataclasses import asdict
 from aiohttp import web
 from pydantic import TypeAdapter
 
-from loadertask_devstack.venue.control import PREFIX, read_body
+from loadertask_devstack.venue.control import PREFIX, fault_routes, read_body
 from loadertask_devstack.venue.streams.broadcast import Broadcast
 from loadertask_devstack.venue.streams.faults import (
     FRAME_KINDS,
@@ -43,9 +43,7 @@ def routes() -> list[web.RouteDef]:
         web.get(f"{_PREFIX}/events", _events),
         web.get(f"{_PREFIX}/rules", _rules),
         web.put(f"{_PREFIX}/rules", _set_rules),
-        web.post(f"{_PREFIX}/faults", _add_faults),
-        web.get(f"{_PREFIX}/faults", _faults),
-        web.delete(f"{_PREFIX}/faults", _clear_faults),
+        *fault_routes(f"{_PREFIX}/faults", _FAULTS, lambda request: _broadcast(request).faults),
         web.post(f"{_PREFIX}/orders", _order),
     ]
 
@@ -93,20 +91,6 @@ async def _rules(request: web.Request) -> web.Response:
 async def _set_rules(request: web.Request) -> web.Response:
     _broadcast(request).rules = await read_body(request, _RULES)
     return await _rules(request)
-
-
-async def _add_faults(request: web.Request) -> web.Response:
-    _broadcast(request).faults.add(await read_body(request, _FAULTS))
-    return await _faults(request)
-
-
-async def _faults(request: web.Request) -> web.Response:
-    return web.json_response(_broadcast(request).faults.described())
-
-
-async def _clear_faults(request: web.Request) -> web.Response:
-    _broadcast(request).faults.clear()
-    return web.Response(status=204)
 
 
 async def _order(request: web.Request) -> web.Response:
