@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 CRD = ROOT / "crds/loadertasks.yaml"
 _COMMAND_TIMEOUT_S = 60
-_DISCOVERY_TIMEOUT_S = 30
+_DISCOVERY_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def api_server(
     with control_plane(directory) as plane:
         server = ApiServer(plane.kubeconfig, clients["kubectl"], directory)
         server.kubectl("apply", "--server-side", "-f", str(CRD))
-        established = ("--for=condition=Established", "--timeout=30s")
+        established = ("--for=condition=Established", "--timeout=50s")
         server.kubectl("wait", *established, "crd/loadertasks.streamforge.io")
         wait_until(server.knows_loadertasks, _DISCOVERY_TIMEOUT_S, "kubectl knows loadertasks")
         yield server

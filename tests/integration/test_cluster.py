@@ -115,15 +115,15 @@ def test_after_a_kill_nothing_runs_and_stop_removes_the_rest(tmp_path: Path) -> 
         load_image(cluster, stack.directory)
         clients.apply(cluster, [job("waiting", "proxy", "--port=8001")])
         ready = ("wait", "pod", "-l=job-name=waiting", "--for=condition=Ready", "--timeout=60s")
-        wait_until(lambda: "waiting" in clients.kubectl(cluster, "get", "pods"), 30, "a pod")
+        wait_until(lambda: "waiting" in clients.kubectl(cluster, "get", "pods"), 60, "a pod")
         clients.kubectl(cluster, *ready)
         assert pids_of(stack)
         outer = processes.find(stack.directory, "kubernetes")
         assert outer is not None
         os.kill(outer.pid, signal.SIGKILL)
 
-        wait_until(lambda: not pids_of(stack), 10, "all processes are gone")
-        wait_until(lambda: stack.host_interface not in interfaces(), 10, "the cable is gone")
+        wait_until(lambda: not pids_of(stack), 60, "all processes are gone")
+        wait_until(lambda: stack.host_interface not in interfaces(), 60, "the cable is gone")
         assert f"unreachable {stack.subnet}" in routes()  # no packet leaves the machine instead
         assert str(stack.directory) not in Path("/proc/self/mountinfo").read_text()
         assert built.find(stack) is None

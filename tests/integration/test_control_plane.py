@@ -50,7 +50,7 @@ def test_controllers_give_a_namespace_its_service_account(
         ]
         command = [*kubectl, "get", "serviceaccounts", "-n", "default", "-o", "json"]
         wait_until(
-            lambda: bool(json.loads(subprocess.check_output(command))["items"]), 30, "an account"
+            lambda: bool(json.loads(subprocess.check_output(command))["items"]), 60, "an account"
         )
         assert processes_of(tmp_path)
 
@@ -65,7 +65,7 @@ def test_nothing_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
         assert len(processes_of(tmp_path)) == 3  # the parent, etcd and the API server
         os.kill(parent.pid, signal.SIGKILL)
 
-    wait_until(lambda: processes_of(tmp_path) == [], 10, "all processes are gone")
+    wait_until(lambda: processes_of(tmp_path) == [], 60, "all processes are gone")
 
 
 def processes_of(directory: Path) -> list[str]:

@@ -232,5 +232,5 @@ def test_kubectl_waits_for_the_outcome_of_a_task(
 ) -> None:
     tasks.create(CANDLES)
     tasks.patch_status({"conditions": [condition("Complete")]})
-    wait = ("wait", "lt/task", "-n", namespace, "--for=condition=Complete", "--timeout=10s")
+    wait = ("wait", "lt/task", "-n", namespace, "--for=condition=Complete", "--timeout=50s")
     assert "condition met" in api_server.kubectl(*wait)
