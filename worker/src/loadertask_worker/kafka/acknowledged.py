@@ -124,12 +124,14 @@ class AcknowledgedDelivery(Shipper):
 
     async def _keep(self) -> None:
         cursor, self._unkept = self._unkept, None
+        # Taken with its cursor: what is acknowledged while we wait belongs to the next one.
+        next_offset = self._next_offset
         if cursor is None or self._group is None:
             return
         try:
             await self._group.check_ownership()
             note = Note(self._load_name, cursor, is_exact=False)
-            await self._group.keep(Kept(note, self._producer.partition, self._next_offset))
+            await self._group.keep(Kept(note, self._producer.partition, next_offset))
         except FencedError as error:
             self._failure = self._failure or error
         except (LoadError, MissingRightError) as error:
