@@ -23,7 +23,7 @@ from loadertask_contract.events import Event, Progress, QueueEvent, encode_event
 from loadertask_operator import names
 
 _CREATORS = 24
-_WAIT_S = 600.0
+_WAIT_S = 240.0
 _JSON = {"Content-Type": "application/json"}
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 
@@ -109,6 +109,16 @@ class Fleet:
         status = {"startTime": now, "completionTime": now, "succeeded": 1}
         body = {"status": status | {"conditions": conditions}}
         await self._send("PATCH", f"{self._jobs}/{name}-1/status", body, _MERGE)
+
+    async def end_jobs(self, wanted: Iterable[str]) -> None:
+        """The same of many, some at a time."""
+        waiting = iter(list(wanted))
+
+        async def work() -> None:
+            for name in waiting:
+                await self.end_job(name)
+
+        await asyncio.gather(*(work() for _ in range(_CREATORS)))
 
     async def live(self, wanted: list[str], events: int) -> None:
         """The whole life of loads with so many events each, from the creation on."""
