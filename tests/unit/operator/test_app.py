@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -24,6 +25,12 @@ def make_operator(api: MemoryApi) -> Operator:
     return operator
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110 - the condition is not an event
+            await asyncio.sleep(0.001)
+
+
 async def test_the_sweep_wakes_the_task_of_a_vanished_job():
     operator = make_operator(MemoryApi(make_task()))
     operator._store.remember_job(make_job())
@@ -31,6 +38,16 @@ async def test_the_sweep_wakes_the_task_of_a_vanished_job():
     assert operator._store.job("loads", "btc-1") is None
     assert operator._store.task(KEY)
     assert len(operator._queue) == 1
+
+
+async def test_the_sweep_wakes_everything_but_not_all_of_it_at_once():
+    operator = make_operator(MemoryApi(make_task()))
+    operator._store.remember_task(replace(make_task(), name="other", uid="other"))
+    operator._wake_active(within_s=7200.0)
+    await until(lambda: len(operator._queue) >= 1)
+    assert len(operator._queue) == 1
+    operator._wake_active()
+    await until(lambda: len(operator._queue) == 2)
 
 
 async def test_the_sweep_outlives_an_api_server_that_does_not_answer():

@@ -83,6 +83,15 @@ def test_the_sweep_looks_at_what_has_not_ended():
     assert sorted(key.name for key in store.active_keys()) == ["aging", "btc", "leaving"]
 
 
+def test_only_a_known_task_without_an_attempt_has_none():
+    store = Store()
+    assert not store.has_no_attempt(KEY)
+    store.remember_task(make_task())
+    assert store.has_no_attempt(KEY)
+    store.remember_task(replace(make_task(Status(current_attempt=ATTEMPT)), resource_version=99))
+    assert not store.has_no_attempt(KEY)
+
+
 @pytest.mark.parametrize(
     ("present", "gone"),
     [
