@@ -11,6 +11,7 @@ from kubernetes.aio import client, config
 from tests.integration.loader_tasks import CANDLES, LoaderTasks
 from tests.integration.test_chart import CHART, helm, rendered
 
+from loadertask_devstack.processes import wait_until
 from loadertask_operator.cluster import Cluster
 from loadertask_operator.configuration import Configuration
 from loadertask_operator.errors import NotFoundError, RefusedError
@@ -65,7 +66,19 @@ def operator_user(
     code, _, errors = helm(clients, *release, *server, values=values)
     assert code == 0, errors
     (account,) = rendered(clients, namespace, values)["ServiceAccount"]
-    return f"system:serviceaccount:{namespace}:{account['metadata']['name']}"
+    user = f"system:serviceaccount:{namespace}:{account['metadata']['name']}"
+
+    def is_known() -> bool:
+        """The server learns of roles and their bindings a moment after it has stored them."""
+        questions = (("delete", "loadertasks"), ("create", "leases.coordination.k8s.io"))
+        who = ("--as", user, "-n", namespace)
+        return all(
+            "yes" in api_server.kubectl("auth", "can-i", *question, *who, check=False)
+            for question in questions
+        )
+
+    wait_until(is_known, 60, f"{user} has its rights")
+    return user
 
 
 async def test_they_are_enough_for_every_request_of_the_operator(
