@@ -17,7 +17,6 @@ from loadertask_worker.cursor import Cursor, Place
 from loadertask_worker.errors import DeliveryUnknownError, FencedError, SinkRejectedError
 from loadertask_worker.kafka import acknowledged
 from loadertask_worker.kafka import producer as producer_module
-from loadertask_worker.kafka.cursor_group import CursorGroup, Kept
 from loadertask_worker.kafka.records import Page, RecordPublisher
 from loadertask_worker.kafka.security import KafkaAccess
 from loadertask_worker.kafka.terms import HISTORY, LIVE, Pace, Terms
@@ -121,38 +120,6 @@ async def test_what_lies_in_the_topic_behind_the_cursor_is_counted_exactly(
         await eventually(lambda: committed.records == 5_001)
     async with publishing(kafka_access, terms(topic, mode), Committed()) as (_, cursor):
         assert cursor == Cursor(5_000, 4_999, 5_000)
-
-
-async def test_what_is_acknowledged_while_a_cursor_is_being_kept_is_not_counted_in(
-    kafka_access: KafkaAccess, topic: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A life that ends then leaves a cursor behind which the next one finds the rest."""
-    check, keep = CursorGroup.check_ownership, CursorGroup.keep
-    is_taken, may_go_on, kept = asyncio.Event(), asyncio.Event(), list[Kept]()
-
-    async def check_later(group: CursorGroup) -> None:
-        is_taken.set()
-        await may_go_on.wait()
-        await check(group)
-
-    async def keep_and_tell(group: CursorGroup, what: Kept) -> None:
-        await keep(group, what)
-        kept.append(what)
-
-    monkeypatch.setattr(CursorGroup, "check_ownership", check_later)
-    monkeypatch.setattr(CursorGroup, "keep", keep_and_tell)
-    monkeypatch.setattr(acknowledged, "_KEEP_EVERY_S", 0.0)
-    agreed, committed = terms(topic, EFFECTIVELY), Committed()
-    async with publishing(kafka_access, agreed, committed) as (publisher, _):
-        await publisher.publish(page(0, 1_000))
-        await is_taken.wait()
-        monkeypatch.setattr(acknowledged, "_KEEP_EVERY_S", 3600.0)
-        await publisher.publish(page(1_000, 1_100))
-        await eventually(lambda: committed.records == 1_100)
-        may_go_on.set()
-        await eventually(lambda: kept[-1].note.cursor == Cursor(1_000, 1_000, 1_000))
-    async with publishing(kafka_access, agreed, Committed()) as (_, cursor):
-        assert cursor == Cursor(1_100, 1_099, 1_100)
 
 
 @MODES
