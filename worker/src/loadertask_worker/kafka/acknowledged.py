@@ -47,7 +47,8 @@ class AcknowledgedDelivery(Shipper):
         self._load_name, self._group = load_name, group
         self._records = 0
         self._next_offset = 0
-        self._unkept: Cursor | None = None
+        # A cursor and the offset behind its last record: of one moment, or a search misses some.
+        self._unkept: tuple[Cursor, int] | None = None
         self._in_flight: set[asyncio.Future[Any]] = set()
         self._is_known_to_brokers = False
         self._keeping: asyncio.Task[None] | None = None
@@ -112,7 +113,8 @@ class AcknowledgedDelivery(Shipper):
         self._records += parcel.records
         # Of a parcel that Kafka got twice, it may not remember where it is.
         self._next_offset = max(self._next_offset, offset + parcel.records)
-        self._unkept = Cursor(parcel.position, parcel.through_ms, self._records)
+        cursor = Cursor(parcel.position, parcel.through_ms, self._records)
+        self._unkept = cursor, self._next_offset
         self._settled([parcel])
         if self._group and (self._keeping is None or self._keeping.done()):
             self._keeping = asyncio.create_task(self._keep_later())
@@ -123,16 +125,18 @@ class AcknowledgedDelivery(Shipper):
             await self._keep()
 
     async def _keep(self) -> None:
-        cursor, self._unkept = self._unkept, None
-        # Taken with its cursor: what is acknowledged while we wait belongs to the next one.
-        next_offset = self._next_offset
-        if cursor is None or self._group is None:
+        unkept, self._unkept = self._unkept, None
+        if unkept is None or self._group is None:
             return
+        cursor, next_offset = unkept
         try:
             await self._group.check_ownership()
             note = Note(self._load_name, cursor, is_exact=False)
             await self._group.keep(Kept(note, self._producer.partition, next_offset))
         except FencedError as error:
             self._failure = self._failure or error
-        except (LoadError, MissingRightError) as error:
+        except MissingRightError as error:
             log.warning("the cursor could not be committed: %s", error)
+        except LoadError as error:
+            log.warning("the cursor could not be committed, and will be tried again: %s", error)
+            self._unkept = self._unkept or unkept
