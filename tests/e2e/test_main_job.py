@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.e2e.cluster_client import condition, wait_until
-from tests.e2e.loads import task_manifest
+from tests.e2e.loads import MINUTES_OF_MONTH, start_held, task_manifest, wait_for_records
 from tests.sources import CHECKOUT, recorded_day
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 EXAMPLES = CHECKOUT / "examples"
 # Of a test alone: the first one also brings up the whole system.
-# Some sixty files of the archive: long enough to be seen at work, when each of them is slow.
-TWO_MONTHS = "2023-01-01:2023-03-01"
-MINUTES_OF_TWO_MONTHS = 59 * 1440
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300, func_only=True)]
 
 
@@ -109,25 +106,17 @@ def last_words(bench: Bench) -> dict[str, Any]:
 
 
 def test_kubectl_get_shows_the_load_while_it_runs_and_after(bench: Bench) -> None:
-    bench.slow_down("ETHUSDT", delay_ms=700)
-    bench.kubectl.apply(
-        task_manifest("watched", symbol="ETHUSDT", timeRange=TWO_MONTHS, telemetryInterval=1)
-    )
-    bench.kubectl.wait_for_phase("watched", "Running")
-    wait_until(
-        lambda: bench.kubectl.task("watched")["status"].get("recordsWritten", 0) > 0,
-        60,
-        "records in the status while running",
-        lambda: json.dumps(bench.kubectl.task("watched"), indent=1),
-    )
+    start_held(bench, "watched", "ETHUSDT")
+    wait_for_records(bench, "watched")
     header, row = bench.kubectl("get", "loadertasks").splitlines()
     assert header.split()[:6] == ["NAME", "PHASE", "TYPE", "SYMBOL", "RANGE", "PROGRESS"]
     assert "Running" in row
     assert "%" in row
+    bench.let_go()
     bench.kubectl("wait", "lt/watched", "--for=condition=Complete", "--timeout=120s")
     _, row = bench.kubectl("get", "lt").splitlines()
     assert "Succeeded" in row
-    assert str(MINUTES_OF_TWO_MONTHS) in row
+    assert str(MINUTES_OF_MONTH) in row
     wide = bench.kubectl("get", "streamforge", "--output=wide")
     assert "LoadFinished" in wide
 
@@ -194,18 +183,16 @@ def test_a_symbol_the_venue_refuses_fails_the_task_with_the_reason(bench: Bench)
 def test_the_operator_killed_in_the_middle_ends_the_load_once_with_the_right_counters(
     bench: Bench,
 ) -> None:
-    bench.slow_down("XRPUSDT", delay_ms=1000)
-    bench.kubectl.apply(
-        task_manifest("survivor", symbol="XRPUSDT", timeRange=TWO_MONTHS, telemetryInterval=1)
-    )
+    start_held(bench, "survivor", "XRPUSDT")
     status = bench.kubectl.wait_for_phase("survivor", "Running")["status"]
     bench.kill_operator()
+    bench.let_go()
     bench.kubectl(
         "wait", "loadertask/survivor", "--for=condition=Complete", "--timeout=150s", timeout_s=160
     )
     after = bench.kubectl.task("survivor")["status"]
     assert after["recordsWritten"] == len(bench.records(after["topic"]))
-    assert after["recordsWritten"] == MINUTES_OF_TWO_MONTHS
+    assert after["recordsWritten"] == MINUTES_OF_MONTH
     assert after["attempts"] == 1
     assert after["currentAttempt"]["jobUID"] == status["currentAttempt"]["jobUID"]
     terminal = [event for event in bench.events(after["queueId"]) if event["finished"]]

@@ -60,7 +60,7 @@ class Live:
         self.task, self.worker, self.venue = task, worker, venue
 
     async def has(
-        self, is_enough: Callable[[list[Record]], bool], timeout_s: float = 30
+        self, is_enough: Callable[[list[Record]], bool], timeout_s: float = 60
     ) -> list[Record]:
         """Wait until the topic holds enough; everything there is then."""
         deadline_s = time.monotonic() + timeout_s

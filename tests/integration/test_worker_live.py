@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -17,6 +16,7 @@ from tests.integration.live_worker import (
     is_closed,
     live_task,
 )
+from tests.integration.stopwatch import Stopwatch
 from tests.integration.venue_stream_client import StreamVenue, stream_venue
 from tests.integration.venue_truth import SYMBOL, kinds_of_book
 from tests.integration.worker_process import Task, run_worker, running_worker
@@ -53,15 +53,16 @@ async def test_trades_arrive_once_and_in_order_whatever_the_stream_suffers(
         assert await live.connections() == 1
         for kind in ("not_json", "huge", "reset", "end"):
             await live.suffers(kind)
-        assert await live.connections() == 5
+        # One for each of these; a machine that stands still may cost another.
+        assert await live.connections() >= 5
         await live.suffers("shutdown", delay_s=0.5)
         await live.worker.kill()
 
     async with following(task, venue) as live:
         await live.has(lambda records: records[-1].headers == ())  # the stream has gone on
-        begun_s = time.monotonic()
-        records = await live.stop()
-        assert time.monotonic() - begun_s < 2
+        with Stopwatch() as watch:
+            records = await live.stop()
+        assert watch.took_s < 2
 
     await assert_true_trades(venue, records)
     assert {record.key for record in records} == {SYMBOL.encode()}
@@ -145,7 +146,7 @@ async def test_an_order_book_begins_with_a_snapshot_and_again_after_each_gap(
     runs = [kind for kind, before in zip(kinds, ["", *kinds], strict=False) if kind != before]
     # A new connection after the reset may be there before the next change.
     gaps = kinds.count("gap")
-    assert gaps in (3, 4), "swap, drop, perhaps reset, restart"
+    assert 3 <= gaps <= 6, "swap, drop, restart; perhaps reset, or a machine that stood still"
     assert runs == ["snapshot", "diff", *["gap", "snapshot", "diff"] * gaps]
     changes = [
         json.loads(r.value) for r, kind in zip(records, kinds, strict=True) if kind == "diff"
@@ -159,13 +160,17 @@ async def test_an_order_book_begins_with_a_snapshot_and_again_after_each_gap(
     ("change", "exit_code", "reason"),
     [
         ({"SYMBOL": "NOSUCHUSDT"}, ExitCode.REFUSED_BY_VENUE, "RefusedByVenue"),
-        ({"BINANCE_WS_URL": "ws://127.0.0.1:1/ws"}, ExitCode.TRY_AGAIN, "VenueUnavailable"),
+        (
+            {"BINANCE_WS_URL": "ws://127.0.0.1:1/ws", "LOADER_PATIENCE_SECONDS": "1"},
+            ExitCode.TRY_AGAIN,
+            "VenueUnavailable",
+        ),
     ],
 )
 async def test_a_stream_that_cannot_be_ends_the_attempt(
     new_task: Callable[..., Task], change: dict[str, str], exit_code: ExitCode, reason: str
 ) -> None:
-    task = new_task("ws_candles_1s", LOADER_PATIENCE_SECONDS="1", **change)
+    task = new_task("ws_candles_1s", **change)
 
     ended = await run_worker(task.variables)
 
