@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from loadertask_worker.binance.proxies import proxy_of
-from loadertask_worker.errors import ConfigurationError
+from loadertask_worker.binance.rest import binance_rest
+from loadertask_worker.errors import ConfigurationError, SourceUnavailableError
 
 VENUE = "https://api.binance.com/"
 
@@ -38,3 +39,14 @@ def test_what_is_no_proxy_is_refused_by_its_name(
     monkeypatch.setenv("HTTPS_PROXY", wrong)
     with pytest.raises(ConfigurationError, match=r"HTTPS_PROXY.*is no proxy: write http://"):
         proxy_of(VENUE)
+
+
+async def test_a_proxy_that_is_not_there_is_told_from_a_venue_that_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://user:secret@127.0.0.1:1")
+    async with binance_rest("http://venue.example", patience_s=0.1, weight_share=0.9) as venue:
+        with pytest.raises(SourceUnavailableError) as raised:
+            await venue.exchange_info("BTCUSDT")
+    assert "no connection to the proxy 127.0.0.1:1 (HTTPS_PROXY, HTTP_PROXY)" in str(raised.value)
+    assert "secret" not in str(raised.value)

@@ -54,6 +54,10 @@ async def answer_to(
         raise SourceUnavailableError(f"no answer within {limit_s:.1f} s") from error
     except ValueError as error:
         raise ConfigurationError.of("BINANCE_API_URL", f"is no address: {error}") from error
+    except aiohttp.ClientProxyConnectionError as error:
+        proxy = f"{error.host}:{error.port}"
+        what = f"no connection to the proxy {proxy} (HTTPS_PROXY, HTTP_PROXY): {error.os_error}"
+        raise SourceUnavailableError(what) from error
     except aiohttp.ClientConnectorError as error:
         what = f"{error}; is BINANCE_API_URL right?"
         raise SourceUnavailableError(what) from error

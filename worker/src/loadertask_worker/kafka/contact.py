@@ -95,7 +95,8 @@ async def _connected(access: KafkaAccess, patience_s: float) -> Any:
         took_s = time.monotonic() - begun_s
         delay_s = patience.delay_after_failure(took_s, random.random())  # noqa: S311
         if delay_s is None:
-            raise SinkUnavailableError(patience_s, reasons)
+            what = f"{reasons}; is KAFKA_BOOTSTRAP_SERVERS right?"
+            raise SinkUnavailableError(patience_s, what)
         log.warning("Kafka is not reachable yet: %s; again in %.1f s", reasons, delay_s)
         await asyncio.sleep(delay_s)
 
@@ -118,7 +119,8 @@ def _reason(error: Exception, access: KafkaAccess) -> str:
     text = str(error) or type(error).__name__
     if isinstance(error, ConnectionResetError | KafkaConnectionError):
         # A listener of another protocol hangs up without a word, as a broker in trouble does.
-        return f"{text} (it hung up; does it expect {access.protocol}, KAFKA_SECURITY_PROTOCOL?)"
+        wanted = f"another KAFKA_SECURITY_PROTOCOL than {access.protocol}"
+        return f"{text} (it hung up; does it want {wanted}?)"
     return text
 
 
