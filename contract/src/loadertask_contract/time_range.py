@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
+# As in spec.timeRange: an older one is a slip of the hand, and would load nothing with success.
+_YEARS = range(1970, 2100)
 _FORMS = "START:END, as 2023-01-01:2023-01-02, or START/END with ISO 8601 date-times"
 
 
@@ -48,7 +50,8 @@ def parse_time_range(text: str) -> TimeRange:
     """Parse both accepted forms; a date-time without zone is UTC.
 
     Raises:
-        ValueError: neither form, an impossible date, or START not before END.
+        ValueError: neither form, an impossible date, one not of the years 1970 to 2099, or START
+            not before END.
 
     """
     if "/" in text:
@@ -77,10 +80,11 @@ def from_epoch_ms(time_ms: int) -> datetime:
 def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-        aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-        return aware.astimezone(UTC)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise ValueError(f"{text!r} is not a date or date-time: write {_FORMS}") from None
+    if moment.year not in _YEARS:
+        raise ValueError(f"{text!r} is not of the years {_YEARS[0]} to {_YEARS[-1]}")
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _text(moment: datetime) -> str:

@@ -36,7 +36,9 @@ def test_both_forms_mean_the_same_half_open_day(text: str) -> None:
         ("2023-01-01T00:00:00.0000001Z/x", "is not a date"),
         ("2023-01-01T00:00:00.000001Z/2023-01-02T00:00:00Z", "finer than a millisecond"),
         ("", "is not a time range"),
-        ("0001-01-01T00:00:00+14:00/2023-01-01T00:00:00Z", "is not a date"),
+        ("0001-01-01T00:00:00+14:00/2023-01-01T00:00:00Z", "is not of the years 1970 to 2099"),
+        ("1969-12-31:1970-01-02", "'1969-12-31' is not of the years 1970 to 2099"),
+        ("2099-12-31:2100-01-01", "'2100-01-01' is not of the years 1970 to 2099"),
     ],
 )
 def test_a_bad_range_is_refused_in_words(text: str, complaint: str) -> None:
@@ -44,7 +46,7 @@ def test_a_bad_range_is_refused_in_words(text: str, complaint: str) -> None:
         parse_time_range(text)
 
 
-moments = st.datetimes(datetime(2017, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)).map(
+moments = st.datetimes(datetime(2017, 1, 1), datetime(2096, 1, 1), timezones=st.just(UTC)).map(
     lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 )
 
