@@ -90,8 +90,8 @@ class WorkerEnvironment(BaseModel):
         default=None,
         alias="TIME_RANGE",
         description="START:END in UTC, END not included: days, or an ISO 8601 interval START/END"
-        " of date-times, of the years 1970 to 2099. Required for `api_*`, ignored for `ws_*`. An END"
-        " in the future is cut to what is closed when the load starts.",
+        " of date-times, of the years 1970 to 2099. Required for `api_*`, ignored for `ws_*`. An"
+        " END in the future is cut to what is closed when the load starts.",
         examples=["2023-01-01:2023-01-02"],
     )
     interval: Annotated[Interval | None, parsed(parse_interval)] = Field(
