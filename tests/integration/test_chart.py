@@ -236,7 +236,7 @@ TASK_RIGHTS = {
     *(("loadertasks", verb) for verb in ("get", "list", "watch", "patch", "delete")),
     *(("loadertasks/status", verb) for verb in ("patch", "update")),
     *(("jobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
-    *(("pods", verb) for verb in ("get", "list", "watch")),
+    *(("pods", verb) for verb in ("get", "list", "watch", "delete")),
     *(("events", verb) for verb in ("list", "create", "patch")),
 }
 LEASE_RIGHTS = {("leases", verb) for verb in ("get", "create", "update", "patch")}
