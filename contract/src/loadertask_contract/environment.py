@@ -221,7 +221,7 @@ class WorkerEnvironment(BaseModel):
         le=86_400,
         alias="LOADER_PATIENCE_SECONDS",
         description="Seconds that Kafka or the venue may be unreachable before the worker ends"
-        " with the code for another try.",
+        " with the code for another try. A rest that the venue asks for (429, 403) is not counted.",
         examples=["60"],
     )
     delivery: Annotated[Delivery | None, one_of(Delivery)] = Field(
