@@ -166,6 +166,20 @@ async def test_the_first_records_show_soon_and_without_a_flush(
         assert values(kafka, topic) == [0]
 
 
+@MODES
+async def test_an_end_without_records_is_told_once_all_before_it_are_there(
+    kafka_access: KafkaAccess, topic: str, mode: Delivery
+) -> None:
+    committed = Committed()
+    async with publishing(kafka_access, terms(topic, mode), committed) as (publisher, _):
+        await publisher.publish(page(0, 1))
+        await eventually(lambda: committed == [(1, 1)])
+        await publisher.publish(Page([], [], [], 60, 60))
+        await publisher.flush()
+        await publisher.flush()
+    assert committed == [(1, 1), (0, 60)]
+
+
 async def test_each_record_carries_its_own_headers(
     kafka: Kafka, kafka_access: KafkaAccess, topic: str
 ) -> None:

@@ -76,7 +76,7 @@ class RecordPublisher:
         self._found: tuple[str, ...] = ()
         self._batch: Any = None
         self._value_bytes = 0
-        self._position, self._through_ms = 0, 0
+        self._position, self._through_ms, self._committed_through_ms = 0, 0, 0
         # The first records of a life show at once that it loads.
         self._linger_s = min(_FIRST_LINGER_S, terms.pace.linger_s)
         self._linger: asyncio.TimerHandle | None = None
@@ -155,6 +155,9 @@ class RecordPublisher:
             self._raise_failure()
             await self._send()
             await self._opened.shipper.settle()
+            if self._through_ms > self._committed_through_ms:
+                # The last pages held no records, and those before them were told of already.
+                self._committed(0, self._through_ms)
 
     async def close(self) -> None:
         """Leave Kafka, within a bound; what was not acknowledged stays unknown."""
@@ -220,6 +223,7 @@ class RecordPublisher:
 
     def _committed(self, records: int, through_ms: int) -> None:
         """Some are there for good; if those were all, what has been kept back meanwhile may go."""
+        self._committed_through_ms = through_ms
         self._on_committed(records, through_ms)
         if self._linger and not self.unsettled:
             due_s = asyncio.get_running_loop().time() + self._terms.pace.idle_linger_s
