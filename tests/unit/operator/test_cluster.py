@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from contextlib import asynccontextmanager
 
 import pytest
@@ -77,10 +78,13 @@ JOB = {
 
 
 @asynccontextmanager
-async def answering(answer, asked):
+async def answering(answer, asked, status=200):
+    """A cluster whose API server says ``answer`` to everything: as it is, or as JSON."""
+    text = answer if isinstance(answer, str) else json.dumps(answer)
+
     async def handle(request: web.Request) -> web.Response:
         asked.append((request.method, request.path, dict(request.query)))
-        return web.json_response(answer)
+        return web.Response(status=status, text=text, content_type="application/json")
 
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", handle)
@@ -130,21 +134,11 @@ async def test_of_a_write_only_the_new_version_is_read():
 
 @pytest.mark.parametrize("text", ["<html>welcome</html>", "[]", '{"metadata": {}}'])
 async def test_an_answer_that_is_not_kubernetes_own_is_none(text):
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(text=text)
-
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", answer)
-    async with TestServer(application) as server:
-        host = str(server.make_url("")).rstrip("/")
-        cluster = Cluster(client.ApiClient(client.Configuration(host=host)))
-        try:
-            with pytest.raises(UnavailableError, match="not an answer of Kubernetes"):
-                await cluster.put_status(make_task(), Status())
-            with pytest.raises(UnavailableError, match="not an answer of Kubernetes"):
-                await cluster.present_tasks(None)
-        finally:
-            await cluster.close()
+    async with answering(text, []) as cluster:
+        with pytest.raises(UnavailableError, match="not an answer of Kubernetes"):
+            await cluster.put_status(make_task(), Status())
+        with pytest.raises(UnavailableError, match="not an answer of Kubernetes"):
+            await cluster.present_tasks(None)
 
 
 @pytest.mark.parametrize(
@@ -156,16 +150,6 @@ async def test_an_answer_that_is_not_kubernetes_own_is_none(text):
     ],
 )
 async def test_an_error_says_what_the_server_said_else_what_was_asked(text, message):
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(status=409, text=text)
-
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", answer)
-    async with TestServer(application) as server:
-        host = str(server.make_url("")).rstrip("/")
-        cluster = Cluster(client.ApiClient(client.Configuration(host=host)))
-        try:
-            with pytest.raises(ConflictError, match=message):
-                await cluster.get_task(make_task().key)
-        finally:
-            await cluster.close()
+    async with answering(text, [], status=409) as cluster:
+        with pytest.raises(ConflictError, match=message):
+            await cluster.get_task(make_task().key)
