@@ -1,7 +1,7 @@
 """What becomes of memory that was let go: kept for the next batch, not given back and asked for.
 
-Of itself glibc returns each batch of 900 kB to the system and has it zeroed again for the next one:
-ten times the page faults, and a tenth of the processor's time of a load (docs/performance.md).
+Of itself glibc returns each batch of 900 kB to the system and has it zeroed again for the next one,
+a page fault for each of its pages.
 """
 
 from __future__ import annotations
