@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import groupby
 
 import aiohttp
 from confluent_kafka import Producer
@@ -35,7 +36,8 @@ EXIT_TIMEOUT_S = 60.0
 LONG = "2021-10-01:2023-03-01"
 """Without outages, and with `slow_klines` three quarters of a minute: no test waits for its end."""
 _POLL_S = 0.05
-_LINES_SHOWN = 200
+_LINES_SHOWN = 60
+_STAMP = re.compile(r"^\S+Z ")
 
 
 @dataclass(frozen=True)
@@ -57,32 +59,36 @@ class WorkerProcess:
         self.lines: list[str] = []
 
     def terminate(self) -> None:
-        assert self._process.returncode is None, f"ended before:\n{self.log()}"
+        assert self._process.returncode is None, "ended before"
         self._process.terminate()
 
     async def kill(self) -> None:
         """End it, while it still runs, without a chance to say or commit anything."""
-        assert self._process.returncode is None, f"ended before:\n{self.log()}"
+        assert self._process.returncode is None, "ended before"
         self._process.kill()
         await self._process.wait()
 
     def log(self) -> str:
-        """The last of what it said."""
-        return "".join(self.lines[-_LINES_SHOWN:])
+        """The last of what it said; of lines that differ in their time alone, the last one."""
+        shown: list[str] = []
+        for _, alike in groupby(self.lines, lambda line: _STAMP.sub("", line)):
+            *before, last = alike
+            shown += [f"({len(before) + 1} times:) {last}" if before else last]
+        return "".join(shown[-_LINES_SHOWN:])
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     async def ended(self, timeout_s: float = EXIT_TIMEOUT_S) -> Ended:
-        """How it ended; TimeoutError with what it said if it does not."""
+        """How it ended; TimeoutError if it does not."""
         try:
             async with asyncio.timeout(timeout_s):
                 exit_code = await self._process.wait()
                 took_s = time.monotonic() - self._begun_s
                 await self._stderr
         except TimeoutError:
-            raise TimeoutError(f"still there after {timeout_s} s:\n{self.log()}") from None
+            raise TimeoutError(f"still there after {timeout_s} s") from None
         return Ended(exit_code, "".join(self.lines), took_s)
 
     async def says(self, pattern: str, timeout_s: float = 60.0) -> None:
@@ -94,8 +100,8 @@ class WorkerProcess:
         try:
             await eventually(lambda: said() or self._stderr.done(), timeout_s)
         except TimeoutError:
-            raise TimeoutError(f"no {pattern!r} in {timeout_s} s:\n{self.log()}") from None
-        assert said(), f"ended without saying {pattern!r}:\n{self.log()}"
+            raise TimeoutError(f"no {pattern!r} in {timeout_s} s") from None
+        assert said(), f"ended without saying {pattern!r}"
 
     async def has_loaded(self) -> None:
         """Wait until it has reported acknowledged records while loading."""

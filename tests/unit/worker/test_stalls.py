@@ -50,6 +50,19 @@ async def test_a_stall_is_told_once_with_the_brokers_and_once_when_it_is_over(
     assert over.startswith("Kafka acknowledges again, after 7.0 s")
 
 
+async def test_a_block_that_waits_for_kafka_is_watched_until_it_ends_or_fails(
+    watch: StallWatch, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with watch.under_way():
+        await clock.goes_on(3.5)
+    with pytest.raises(RuntimeError), watch.under_way():
+        raise RuntimeError
+    await clock.goes_on(3.5)
+    begun, over = (record.getMessage() for record in caplog.records)
+    assert "has acknowledged nothing for 3.5 s" in begun
+    assert over.startswith("Kafka acknowledges again, after 3.5 s")
+
+
 async def test_batches_that_are_acknowledged_or_fail_are_no_stall(
     watch: StallWatch, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

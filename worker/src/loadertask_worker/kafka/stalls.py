@@ -5,6 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 log = logging.getLogger(__name__)
 
@@ -13,7 +18,11 @@ _STALLED_S = 3.0
 
 
 class StallWatch:
-    """Watches the batches under way to ``brokers``; a word at the beginning, a word at the end."""
+    """Watches what is under way to ``brokers``; a word at the beginning, a word at the end.
+
+    A transaction's commit can wait as long as a batch: of a topic that was deleted between the two,
+    brokers end no transaction.
+    """
 
     def __init__(self, brokers: str, patience_s: float) -> None:
         self._brokers, self._patience_s = brokers, patience_s
@@ -23,7 +32,7 @@ class StallWatch:
         self._look: asyncio.TimerHandle | None = None
 
     def sent(self) -> None:
-        """A batch is on its way."""
+        """A batch, or a commit, is on its way."""
         if not self._under_way:
             self._since_s = time.monotonic()
         self._under_way += 1
@@ -31,7 +40,7 @@ class StallWatch:
             self._look = asyncio.get_running_loop().call_later(_STALLED_S, self._looked)
 
     def acknowledged(self) -> None:
-        """A batch is in the topic."""
+        """It is in the topic."""
         self._under_way -= 1
         if self._is_told:
             log.warning("Kafka acknowledges again, after %.1f s", self._age_s)
@@ -39,8 +48,19 @@ class StallWatch:
         self._since_s = time.monotonic()
 
     def failed(self) -> None:
-        """A batch was refused or lost, which is told elsewhere."""
+        """It was refused or lost, which is told elsewhere."""
         self._under_way -= 1
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Watch a block that waits for Kafka."""
+        self.sent()
+        try:
+            yield
+        except BaseException:
+            self.failed()
+            raise
+        self.acknowledged()
 
     def close(self) -> None:
         """Look no more."""

@@ -146,7 +146,8 @@ class TransactionalDelivery(Shipper):
                 cursor = Cursor(last.position, last.through_ms, records)
                 note = Note(self._load_name, cursor, is_exact=True)
                 kept = Kept(note, self._producer.partition, offset + last.records)
-                await commit_note(self._producer, self._terms, kept)
+                with self._stalls.under_way():
+                    await commit_note(self._producer, self._terms, kept)
         except TimeoutError as error:
             metrics.TRANSACTIONS.labels("unknown").inc()
             what = f"a transaction of {self.unsettled} records could not be committed"
