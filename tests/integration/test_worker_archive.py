@@ -55,6 +55,9 @@ class Walk:
     def tell(self, text: str) -> None:
         self.told.append(text)
 
+    def waits(self, why: str, for_s: float) -> None:
+        raise AssertionError("nobody but REST waits, and it was given nobody to tell")
+
     def lag(self, lag_ms: int) -> None:
         raise AssertionError("history has no lag")
 

@@ -15,6 +15,7 @@ from tests.integration.worker_process import eventually
 
 from loadertask_worker.binance.connection import Leaving
 from loadertask_worker.binance.streams import Stream, StreamLimits
+from loadertask_worker.binance.waits import OnWait, untold
 from loadertask_worker.errors import RejectedError, SourceUnavailableError
 from loadertask_worker.live import pacing
 from loadertask_worker.live.buffer import FrameBuffer
@@ -67,9 +68,10 @@ async def reading(
     *,
     buffer_bytes: int = 10**8,
     patience_s: float = 2,
+    on_wait: OnWait = untold,
 ) -> AsyncIterator[Read]:
     buffer = FrameBuffer(buffer_bytes)
-    stream = Stream(url, buffer, patience_s=patience_s, limits=limits)
+    stream = Stream(url, buffer, patience_s=patience_s, limits=limits, on_wait=on_wait)
     running = asyncio.create_task(stream.run())
     try:
         yield Read(stream, buffer, running)
@@ -161,11 +163,34 @@ async def test_frames_that_are_too_large_are_named_as_the_cause(venue: StreamVen
 async def test_the_wait_that_is_told_is_the_wait_of_the_pacer(
     venue: StreamVenue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    # One connect in a window of 300 s is free, a second one comes at its end.
     monkeypatch.setattr(pacing, "_FREE_CONNECTS", 1)
+    monkeypatch.setattr(pacing, "_MOST_CONNECTS", 2)
     await venue.control("POST", "streams/faults", [{"fault": {"kind": "end"}, "match": {}}])
     async with reading(address(venue)):
         await eventually(lambda: "again in" in caplog.text, 10)
-    assert re.search(r"end as they begin.*; again in 5\.[01] s", caplog.text)
+    assert re.search(r"end as they begin.*; again in 2\d\d\.\d s", caplog.text)
+
+
+async def test_a_rest_that_the_venue_asks_for_is_told(venue: StreamVenue) -> None:
+    await venue.rules(connects_per_five_minutes=0)
+    told: list[tuple[str, float]] = []
+    async with reading(address(venue), on_wait=lambda *wait: told.append(wait)):
+        await eventually(lambda: told)
+    assert told == [("the venue limits the rate of requests (HTTP 429); waiting", 60)]
+
+
+async def test_tries_to_reach_the_venue_are_told_as_long_as_they_last(venue: StreamVenue) -> None:
+    told: list[tuple[str, float]] = []
+    rule = {"fault": {"kind": "end"}, "match": {}}
+    await venue.control("POST", "streams/faults", [rule])
+    async with reading(address(venue), patience_s=100, on_wait=lambda *wait: told.append(wait)):
+        # It is connected again, if only for a moment.
+        await eventually(lambda: ("", 0.0) in told)
+    why, for_s = told[0]
+    assert "end as they begin" in why
+    assert why.endswith("; trying again")
+    assert 0 < for_s <= 100
 
 
 async def test_streams_that_end_as_they_begin_use_up_the_patience(venue: StreamVenue) -> None:

@@ -74,6 +74,9 @@ class Surroundings:
     def tell(self, text: str) -> None:
         raise AssertionError(text)
 
+    def waits(self, why: str, for_s: float) -> None:
+        raise AssertionError(why)
+
     def lag(self, lag_ms: int) -> None:
         pass
 

@@ -29,6 +29,7 @@ from loadertask_worker.inputs import (
     StopCommanded,
     Terminated,
     Told,
+    Waiting,
 )
 from loadertask_worker.lifecycle import CRASHED, Identity, Lifecycle, Wish, advance
 
@@ -179,6 +180,29 @@ def test_what_a_task_tells_is_the_message_of_a_loading_event() -> None:
     assert events[2].progress.records_per_second == 333
 
 
+WAIT = Waiting("the venue limits the rate of requests (HTTP 403); waiting", 2.0)
+
+
+def test_a_wait_is_in_the_reports_until_it_is_over() -> None:
+    beat = HeartbeatDue()
+    _, events = live(START, SOME, WAIT, beat, beat, LoadEnded(complete=True))
+    assert [event.payload.message for event in events[1:]] == [
+        "Loaded and published 1000 records; the venue limits the rate of requests (HTTP 403);"
+        " waiting until 1970-01-01T00:01:44Z",
+        "Loaded and published 1000 records",
+        "Loaded and published 1000 records; 1440 were expected, the venue has no more",
+    ]
+
+
+def test_a_wait_may_be_replaced_and_end_early() -> None:
+    longer, over = Waiting("no answer; trying again", 60), Waiting("", 0)
+    _, events = live(START, WAIT, longer, Pinged(), over, HeartbeatDue())
+    assert [event.payload.message for event in events[1:]] == [
+        "Loaded and published 0 records; no answer; trying again until 1970-01-01T00:02:42Z",
+        "Loaded and published 0 records",
+    ]
+
+
 def test_the_lag_is_told_with_the_next_report() -> None:
     _, events = live(START, LagMeasured(40), LagMeasured(-3), HeartbeatDue())
     assert [event.progress.lag_ms for event in events] == [None, -3]
@@ -241,6 +265,7 @@ _inputs = st.lists(
             SOME,
             LagMeasured(40),
             Told("something"),
+            WAIT,
             HeartbeatDue(),
             Pinged(),
             StopCommanded(),

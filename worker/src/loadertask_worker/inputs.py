@@ -46,6 +46,17 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing comes for up to ``for_s`` seconds; ``why`` is for people and goes on with "until".
+
+    A later one replaces it; with 0 seconds, something comes again.
+    """
+
+    why: str
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class HeartbeatDue:
     """It is time to report."""
 
@@ -84,6 +95,7 @@ Input = (
     | RecordsCommitted
     | LagMeasured
     | Told
+    | Waiting
     | HeartbeatDue
     | Pinged
     | StopCommanded

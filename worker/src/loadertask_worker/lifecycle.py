@@ -7,6 +7,7 @@ comes out exactly once. It knows no clock, no Kafka and no venue.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from loadertask_worker.inputs import (
     StopCommanded,
     Terminated,
     Told,
+    Waiting,
 )
 
 if TYPE_CHECKING:
@@ -80,6 +82,8 @@ class Lifecycle:
     records: int = 0
     reported_records: int = 0
     reported_s: float | None = None
+    waiting: str = ""
+    waiting_until_s: float = 0.0
     progress: Progress = field(default_factory=Progress)
     final: Event | None = None
     exit_code: int | None = None
@@ -105,12 +109,8 @@ def advance(state: Lifecycle, given: Input, now_s: float) -> Step:
     match given:
         case LoadStarted():
             return _start(state, given, now_s)
-        case RecordsCommitted(records, loaded_through):
-            progress = state.progress.model_copy(update={"loaded_through": loaded_through})
-            return replace(state, records=state.records + records, progress=progress), ()
-        case LagMeasured(lag_ms):
-            progress = state.progress.model_copy(update={"lag_ms": lag_ms})
-            return replace(state, progress=progress), ()
+        case RecordsCommitted() | LagMeasured() | Waiting():
+            return _noted(state, given, now_s), ()
         case Told(text):
             return state, (_event(state, EventStatus.LOADING, text, now_s),)
         case HeartbeatDue() | Pinged():
@@ -121,6 +121,21 @@ def advance(state: Lifecycle, given: Input, now_s: float) -> Step:
             return _end(state, now_s, complete=complete)
         case LoadFailed(error):
             return _fail(state, error, now_s)
+
+
+def _noted(
+    state: Lifecycle, given: RecordsCommitted | LagMeasured | Waiting, now_s: float
+) -> Lifecycle:
+    """What the next report will say."""
+    match given:
+        case RecordsCommitted(records, loaded_through):
+            progress = state.progress.model_copy(update={"loaded_through": loaded_through})
+            return replace(state, records=state.records + records, progress=progress)
+        case LagMeasured(lag_ms):
+            progress = state.progress.model_copy(update={"lag_ms": lag_ms})
+            return replace(state, progress=progress)
+        case Waiting(why, for_s):
+            return replace(state, waiting=why, waiting_until_s=now_s + for_s)
 
 
 def _wish(state: Lifecycle, given: StopCommanded | Terminated) -> Lifecycle:
@@ -159,6 +174,9 @@ def _report(state: Lifecycle, now_s: float) -> Step:
     message = f"Loaded and published {state.records} records"
     if not state.has_started:
         message = "Looking for where to go on"
+    if now_s < state.waiting_until_s:
+        until = datetime.fromtimestamp(state.waiting_until_s, UTC)
+        message += f"; {state.waiting} until {until:%FT%TZ}"
     return state, (_event(state, EventStatus.LOADING, message, now_s),)
 
 

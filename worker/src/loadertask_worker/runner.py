@@ -161,6 +161,10 @@ class Attempt:
         """A sentence of the task for people; see ``tasks.Reporter``."""
         self._give(inputs.Told(text))
 
+    def waits(self, why: str, for_s: float) -> None:
+        """What nothing comes for; see ``tasks.Reporter``."""
+        self._give(inputs.Waiting(why, for_s))
+
     def lag(self, lag_ms: int) -> None:
         """How far the task is behind the venue; see ``tasks.Reporter``."""
         metrics.LAG.set(lag_ms / 1000)

@@ -12,7 +12,8 @@ _STATUS = {
     EventStatus.STARTED: "the load begins; the message holds the plan, the mode of delivery and"
     " what was odd about the environment",
     EventStatus.LOADING: "every `TELEMETRY_INTERVAL`, also when nothing moves; also the answer to"
-    " a `ping`, and what a person should know (a file of the archive that was bad)",
+    " a `ping`, and what a person should know (a file of the archive that was bad). While the"
+    " worker waits for the venue, the message says why and until when",
     EventStatus.INTERRUPTED: "ended since a stop was asked for; what is complete is committed",
     EventStatus.ERROR: "cannot go on; the header `reason` is one word for programs",
     EventStatus.FINISHED: "everything is loaded",

@@ -23,6 +23,7 @@ from loadertask_worker.binance.exchange_info import (
 from loadertask_worker.binance.klines import KlinePage, KlineParser
 from loadertask_worker.binance.limiter import Admission, RequestLimiter
 from loadertask_worker.binance.requests import answer_to, counted, venue_session
+from loadertask_worker.binance.waits import OnWait, Waits, untold
 from loadertask_worker.errors import (
     BannedError,
     ConfigurationError,
@@ -65,11 +66,16 @@ class BinanceRest:
     """One address's access to the venue, with its limiter."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, limiter: RequestLimiter, patience_s: float
+        self,
+        session: aiohttp.ClientSession,
+        limiter: RequestLimiter,
+        patience_s: float,
+        on_wait: OnWait = untold,
     ) -> None:
         self._session = session
         self._patience_s = patience_s
         self.limiter = limiter
+        self._waits = Waits(on_wait)
         self._ban: BannedError | None = None
         # Venue time minus this machine's monotonic clock.
         self._clock_offset_s = time.time() - time.monotonic()
@@ -145,7 +151,7 @@ class BinanceRest:
             begun_s = time.monotonic()
             try:
                 with counted(endpoint):
-                    return parse(await self._body(endpoint, params, admission, patience))
+                    answer = parse(await self._body(endpoint, params, admission, patience))
             except BannedError as error:
                 self._ban = error
                 self._hold_until(error.until)
@@ -157,6 +163,7 @@ class BinanceRest:
                     raise
                 wait_s = self.limiter.held_until_s - self.venue_time_s()
                 log.warning("%s: %s; again in %.0f s", endpoint, error, wait_s)
+                self._waits.rest(error, wait_s)
             except (SourceUnavailableError, ProtocolViolatedError, RejectedError) as error:
                 if not isinstance(error, SourceUnavailableError):
                     doubts += 1
@@ -167,7 +174,11 @@ class BinanceRest:
                 if delay_s is None:
                     raise
                 log.warning("%s: %s; again in %.1f s", endpoint, error, delay_s)
+                self._waits.retry(error, delay_s, patience)
                 await asyncio.sleep(delay_s)
+            else:
+                self._waits.answered()
+                return answer
 
     def _hold_until(self, moment: datetime) -> None:
         """Nobody sends before: each further request would prolong a ban."""
@@ -184,6 +195,8 @@ class BinanceRest:
                 return admission
             wait_s = max(admission - self.venue_time_s(), 0.001)
             metrics.WEIGHT_WAIT_SECONDS.inc(wait_s)
+            if admission > self.limiter.held_until_s:  # why it is held, was told
+                self._waits.rest("the venue's limit of requests is used up", wait_s)
             await asyncio.sleep(wait_s)
 
     async def _body(
@@ -206,8 +219,8 @@ class BinanceRest:
 
 @asynccontextmanager
 async def binance_rest(
-    base_url: str, *, patience_s: float, weight_share: float
+    base_url: str, *, patience_s: float, weight_share: float, on_wait: OnWait = untold
 ) -> AsyncIterator[BinanceRest]:
     """Access to the venue at ``base_url``; honours the proxy variables of the environment."""
     async with venue_session(base_url) as session:
-        yield BinanceRest(session, RequestLimiter(weight_share), patience_s)
+        yield BinanceRest(session, RequestLimiter(weight_share), patience_s, on_wait)

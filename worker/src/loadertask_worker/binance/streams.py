@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from loadertask_worker import metrics
 from loadertask_worker.binance.connection import Connection, Leaving, open_connection
+from loadertask_worker.binance.waits import OnWait, Waits, untold
 from loadertask_worker.errors import RateLimitedError, SourceError, SourceUnavailableError
 from loadertask_worker.live.pacing import ConnectPacer
 from loadertask_worker.patience import Patience
@@ -59,11 +60,13 @@ class Stream:
         *,
         patience_s: float,
         limits: StreamLimits | None = None,
+        on_wait: OnWait = untold,
     ) -> None:
         self._url = url
         self._buffer = buffer
         self._patience_s = patience_s
         self._patience = Patience(patience_s)
+        self._waits = Waits(on_wait)
         self._limits = limits or StreamLimits()
         self._pacer = ConnectPacer()
         self._connections: dict[int, Connection] = {}
@@ -152,16 +155,20 @@ class Stream:
             await asyncio.sleep(self._pacer.delay_s(time.monotonic()))
             begun_s = time.monotonic()
             try:
-                return await self._open(cause)
+                connection = await self._open(cause)
             except RateLimitedError as error:
                 rate_limits += 1
                 if rate_limits >= _RATE_LIMITS_IN_A_ROW:
                     raise
                 wait_s = error.retry_after_s or _RATE_LIMIT_S
                 log.warning("%s; again in %.0f s", error, wait_s)
+                self._waits.rest(error, wait_s)
                 await asyncio.sleep(wait_s)
             except SourceUnavailableError as error:
                 await self._pause(time.monotonic() - begun_s, error)
+            else:
+                self._waits.answered()
+                return connection
 
     async def _open(self, cause: str) -> Connection:
         self._pacer.connect(time.monotonic())
@@ -181,4 +188,5 @@ class Stream:
         # The pacer would wait for what is left of its own delay, without a word.
         wait_s = max(delay_s, self._pacer.delay_s(time.monotonic()))
         log.warning("%s; again in %.1f s", error, wait_s)
+        self._waits.retry(error, wait_s, self._patience)
         await asyncio.sleep(wait_s)

@@ -33,6 +33,9 @@ class Reporter(Protocol):
     def tell(self, text: str) -> None:
         """Log a sentence for people, and send it as the message of a ``loading`` event."""
 
+    def waits(self, why: str, for_s: float) -> None:
+        """Have the next reports say ``why`` nothing comes, for up to ``for_s`` seconds from now."""
+
     def lag(self, lag_ms: int) -> None:
         """Say how far what is published is behind the venue's clock (live)."""
 

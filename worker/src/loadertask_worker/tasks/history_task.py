@@ -99,6 +99,7 @@ class HistoryTask(ABC):
                 environment.binance_api_url,
                 patience_s=environment.patience_s,
                 weight_share=environment.weight_share,
+                on_wait=reporter.waits,
             )
             venue = await opened.enter_async_context(rest)
             archive: Archive | None = None

@@ -48,14 +48,16 @@ class LiveTask(ABC):
         """Follow until ``stop``; see ``tasks.Task``. A stream is never done."""
         environment = self._environment
         buffer = FrameBuffer(BUFFER_BYTES)
-        stream = Stream(self._url, buffer, patience_s=environment.patience_s)
+        patience_s = environment.patience_s
+        stream = Stream(self._url, buffer, patience_s=patience_s, on_wait=reporter.waits)
         async with binance_rest(
             environment.binance_api_url,
-            patience_s=environment.patience_s,
+            patience_s=patience_s,
             weight_share=environment.weight_share,
+            on_wait=reporter.waits,
         ) as venue:
             source = self.source(venue, cursor, reporter)
             followed = Followed(stream, buffer, self._parser, source)
-            follower = Follower(followed, venue, publisher, stop, reporter, environment.patience_s)
+            follower = Follower(followed, venue, publisher, stop, reporter, patience_s)
             await follower.follow(self._symbol)
         return False
