@@ -64,6 +64,7 @@ def test_a_success_is_no_error() -> None:
         ({}, BAN_TEXT, datetime.fromtimestamp(1_790_000_120, UTC)),
         ({}, b"", NOW + timedelta(seconds=120)),
         ({"Retry-After": "soon"}, b"", NOW + timedelta(seconds=120)),
+        ({"Retry-After": "0"}, b"", NOW + timedelta(seconds=120)),
     ],
 )
 def test_a_ban_ends_when_the_venue_says_so(
@@ -78,9 +79,11 @@ def test_a_ban_ends_when_the_venue_says_so(
     ("status", "headers", "wait_s"),
     [
         (429, {"Retry-After": "17"}, 17),
+        (429, {"Retry-After": "0"}, None),
         (429, {}, None),
         (403, {}, 60),
         (403, {"Retry-After": "5"}, 5),
+        (403, {"Retry-After": "0"}, 60),
     ],
 )
 def test_a_rate_limit_says_how_long_to_wait(

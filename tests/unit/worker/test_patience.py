@@ -32,9 +32,9 @@ def test_time_lost_never_exceeds_the_limit_by_more_than_the_last_try(
         lost_s += took_s
         delay_s = patience.delay_after_failure(took_s, jitter)
         if delay_s is None:
-            assert lost_s >= limit_s * 0.999
+            assert lost_s > limit_s * 0.999 - 0.05
             return
-        assert delay_s >= 0
+        assert delay_s >= 0.05, "a wait that is said to take 0.0 s is none"
         lost_s += delay_s
         assert lost_s <= limit_s * 1.001
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _FIRST_DELAY_S = 0.1
+# A try that comes sooner than this meets what the one before has met.
+_SHORTEST_DELAY_S = _FIRST_DELAY_S / 2
 _LONGEST_DELAY_S = 5.0
 _SHORTEST_BOUND_S = 1.0
 
@@ -40,7 +42,7 @@ class Patience:
 
         """
         self.lost_s += took_s
-        if self.left_s <= 0:
+        if self.left_s < _SHORTEST_DELAY_S:
             return None
         longest_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2.0**self.failures)
         delay_s = min(longest_s * (0.5 + jitter / 2), self.left_s)

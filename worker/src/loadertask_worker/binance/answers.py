@@ -48,8 +48,8 @@ class Answer:
 
     @property
     def retry_after_s(self) -> int | None:
-        """What the venue asks to wait."""
-        return _whole(self.headers.get("Retry-After"))
+        """What the venue asks to wait; 0 says as little as nothing does."""
+        return _whole(self.headers.get("Retry-After")) or None
 
 
 def error_of(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from contextlib import asynccontextmanager
@@ -162,7 +163,7 @@ class BinanceRest:
                 if rate_limits >= _RATE_LIMITS_IN_A_ROW:
                     raise
                 wait_s = self.limiter.held_until_s - self.venue_time_s()
-                log.warning("%s: %s; again in %.0f s", endpoint, error, wait_s)
+                log.warning("%s: %s; again in %d s", endpoint, error, max(1, math.ceil(wait_s)))
                 self._waits.rest(error, wait_s)
             except (SourceUnavailableError, ProtocolViolatedError, RejectedError) as error:
                 if not isinstance(error, SourceUnavailableError):
