@@ -138,6 +138,22 @@ async def test_a_topic_of_several_partitions_keeps_a_symbol_in_the_one_of_its_ke
     assert len({record.partition for record in await task.records()}) == 1
 
 
+async def test_a_range_in_which_no_candle_opens_is_finished_with_the_reason(task: Task) -> None:
+    hour = {
+        "TYPE": "api_candles",
+        "INTERVAL": "1d",
+        "TIME_RANGE": "2020-01-01T10:00/2020-01-01T11:00",
+    }
+    ended = await run_worker(task.but(**hour).variables)
+    assert ended.exit_code == 0, ended.stderr
+    last = (await task.events())[-1]
+    assert last.payload.status is EventStatus.FINISHED
+    assert last.payload.message == (
+        "Loaded and published 0 records. No 1d candle of BTCUSDT opens in"
+        " [2020-01-01T10:00:00Z, 2020-01-01T11:00:00Z): the next one does at 2020-01-02T00:00:00Z"
+    )
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -91,7 +91,8 @@ class WorkerEnvironment(BaseModel):
         alias="TIME_RANGE",
         description="START:END in UTC, END not included: days, or an ISO 8601 interval START/END"
         " of date-times, of the years 1970 to 2099. Required for `api_*`, ignored for `ws_*`. An"
-        " END in the future is cut to what is closed when the load starts.",
+        " END in the future is cut to what is closed when the load starts. A candle is of the range"
+        " in which it opens; where none does, nothing is loaded, and the last event says so.",
         examples=["2023-01-01:2023-01-02"],
     )
     interval: Annotated[Interval | None, parsed(parse_interval)] = Field(

@@ -315,3 +315,11 @@ def test_an_outage_of_the_venue_is_told_at_the_end(committed: int, message: str)
     inputs = (START, RecordsCommitted(committed, THROUGH), LoadEnded(complete=True))
     _, events = live(*inputs)
     assert events[-1].payload.message == message
+
+
+@pytest.mark.parametrize("earlier", [0, 7])
+def test_why_nothing_was_to_be_loaded_is_told_at_the_end(earlier: int) -> None:
+    plan = replace(START, plan="No 1d candle opens in it", total=0, records=earlier)
+    _, events = live(plan, LoadEnded(complete=True))
+    why = "" if earlier else ". No 1d candle opens in it"
+    assert events[-1].payload.message == f"Loaded and published {earlier} records{why}"

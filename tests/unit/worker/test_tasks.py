@@ -46,6 +46,39 @@ def test_an_end_in_the_future_is_announced_as_cut() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("changes", "plan"),
+    [
+        (
+            {"TYPE": "api_candles_1d", "TIME_RANGE": "2024-01-02T10:00/2024-01-02T11:00"},
+            "No 1d candle of BTCUSDT opens in [2024-01-02T10:00:00Z, 2024-01-02T11:00:00Z):"
+            " the next one does at 2024-01-03T00:00:00Z",
+        ),
+        (
+            {"TYPE": "api_candles_1M", "TIME_RANGE": "2023-02-02:2023-02-28"},
+            "No 1M candle of BTCUSDT opens in [2023-02-02T00:00:00Z, 2023-02-28T00:00:00Z):"
+            " the next one does at 2023-03-01T00:00:00Z",
+        ),
+        (
+            {"TYPE": "api_candles_1w", "TIME_RANGE": "2024-01-01:2024-01-08"},
+            "No 1w candle of BTCUSDT that opens in [2024-01-01T00:00:00Z, 2024-01-08T00:00:00Z)"
+            " has closed yet: the first one does at 2024-01-08T00:00:00Z",
+        ),
+        (
+            {"TYPE": "api_candles_1d", "LOADER_SHARD_COUNT": "2", "LOADER_SHARD_INDEX": "1"},
+            "No 1d candle of BTCUSDT is left for this shard: the others load all there are in the"
+            " range",
+        ),
+    ],
+)
+def test_a_range_without_a_candle_is_announced_with_the_reason(
+    changes: dict[str, str], plan: str
+) -> None:
+    started = task_for(environment(**changes), epoch_ms(NOW)).announce(None)
+    assert started.plan == plan
+    assert (started.total, started.warnings) == (0, ())
+
+
 def test_candles_announce_where_they_go_on() -> None:
     noon = Cursor(1704110400000, 1704110400000, 720)
     started = task_for(environment(), epoch_ms(NOW)).announce(noon)

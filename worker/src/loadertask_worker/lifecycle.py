@@ -78,6 +78,7 @@ class Lifecycle:
     identity: Identity
     started_s: float
     has_started: bool = False
+    plan: str = ""
     wish: Wish = Wish.NONE
     records: int = 0
     reported_records: int = 0
@@ -156,6 +157,7 @@ def _start(state: Lifecycle, given: LoadStarted, now_s: float) -> Step:
     state = replace(
         state,
         has_started=True,
+        plan=given.plan,
         progress=progress,
         records=state.records + given.records,
         reported_records=state.reported_records + given.records,
@@ -181,8 +183,13 @@ def _report(state: Lifecycle, now_s: float) -> Step:
 
 
 def _missing(state: Lifecycle) -> str:
-    """An outage of the venue leaves no candles: a reader must not take that for a loss of ours."""
+    """An outage of the venue leaves no candles: a reader must not take that for a loss of ours.
+
+    Where nothing was to be loaded, the plan says why.
+    """
     total = state.progress.total
+    if total == state.records == 0:
+        return f". {state.plan}"
     if total is None or state.records >= total:
         return ""
     return f"; {total} were expected, the venue has no more"

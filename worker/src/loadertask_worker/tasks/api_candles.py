@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from loadertask_contract.intervals import next_open, open_at_or_after
 from loadertask_contract.time_range import from_epoch_ms
 from loadertask_worker.cursor import Cursor, Place
 from loadertask_worker.errors import ConfigurationError
@@ -45,7 +46,9 @@ class CandleTask(HistoryTask):
     def announce(self, cursor: Cursor | None) -> LoadStarted:
         """The plan by this machine's clock."""
         plan = self._announced
-        span = f"[{from_epoch_ms(plan.start_ms):%FT%TZ}, {from_epoch_ms(plan.end_ms):%FT%TZ})"
+        if plan.total == 0:
+            return LoadStarted(plan=self._why_nothing(), total=0, source=self.sources)
+        span = _span(plan.start_ms, plan.end_ms)
         if cursor:
             span += f", going on at {from_epoch_ms(cursor.position):%FT%TZ}"
         return LoadStarted(
@@ -88,9 +91,27 @@ class CandleTask(HistoryTask):
         plan = CandlePlan(self._interval, self._slice.start_ms, self._slice.end_ms)
         return plan.until_closed(now_ms)
 
+    def _why_nothing(self) -> str:
+        """No error: a long range may be loaded in parts, and a week has six days without a 1w."""
+        start_ms, end_ms = self._slice.start_ms, self._slice.end_ms
+        none = f"No {self._interval} candle of {self._symbol}"
+        if start_ms == end_ms:
+            return f"{none} is left for this shard: the others load all there are in the range"
+        open_ms = open_at_or_after(self._interval, start_ms)
+        if open_ms >= end_ms:
+            opens = from_epoch_ms(open_ms)
+            return f"{none} opens in {_span(start_ms, end_ms)}: the next one does at {opens:%FT%TZ}"
+        closes = from_epoch_ms(next_open(self._interval, open_ms))
+        span = _span(start_ms, end_ms)
+        return f"{none} that opens in {span} has closed yet: the first one does at {closes:%FT%TZ}"
+
     def _warnings(self) -> tuple[str, ...]:
         plan, end_ms = self._announced, self._slice.end_ms
         if plan.end_ms == end_ms:
             return ()
         cut, end = from_epoch_ms(plan.end_ms), from_epoch_ms(end_ms)
         return (f"END {end:%FT%TZ} is cut to the last closed candle: {cut:%FT%TZ}",)
+
+
+def _span(start_ms: int, end_ms: int) -> str:
+    return f"[{from_epoch_ms(start_ms):%FT%TZ}, {from_epoch_ms(end_ms):%FT%TZ})"
