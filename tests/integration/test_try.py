@@ -42,6 +42,26 @@ def test_a_task_in_several_shards_is_loaded_whole(
     assert "worker 3 of 3" in "\n".join(told)
 
 
+@pytest.mark.parametrize(
+    ("env", "delivery"),
+    [
+        ([], "effectively_once"),
+        ([{"name": "LOADER_DELIVERY", "value": "exactly_once"}], "exactly_once"),
+    ],
+)
+def test_a_task_is_delivered_exactly_once_where_it_demands_that(
+    stack: Stack, tmp_path: Path, env: list[dict[str, str]], delivery: str
+) -> None:
+    manifest = tmp_path / "manifest.yaml"
+    task = yaml.safe_load((EXAMPLES / "01-candles.yaml").read_text())
+    topic = f"{tmp_path.name}-{delivery}"
+    task["spec"] |= {"worker": {"env": env}, "kafka": {"topic": topic}}
+    manifest.write_text(yaml.safe_dump(task))
+    told: list[str] = []
+    assert local_run.run(stack, manifest, told.append) == 0
+    assert any(f"delivery {delivery}" in text for text in told), told
+
+
 def test_the_end_of_a_stream_by_ctrl_c_shows_what_was_loaded(
     stack: Stack, kafka: Kafka, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from loadertask_contract.environment import WorkerEnvironment
 from loadertask_devstack.errors import DevstackError
+from loadertask_devstack.kafka.state import LOADER_USER, TRANSACTIONAL_USER
 from loadertask_devstack.manifest_schema import schema_problems
 from loadertask_operator import names
 from loadertask_operator.configuration import read_configuration
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 CREDENTIALS_SECRET = "kafka-loader"  # noqa: S105 - the name of a Secret
 CA_SECRET = "kafka-ca"  # noqa: S105
+# Who demands it has given his loader the right, as the platform does not by itself.
+_EXACTLY_ONCE = {"name": "LOADER_DELIVERY", "value": "exactly_once"}
 
 
 class _KubernetesLoader(yaml.SafeLoader):
@@ -134,10 +137,12 @@ def _problem(error: ErrorDetails) -> str:
 
 
 def _environment(job: dict[str, Any], kafka: Kafka) -> dict[str, str]:
-    secrets = {(CREDENTIALS_SECRET, "user"): "loader"}
-    secrets[CREDENTIALS_SECRET, "password"] = kafka.password("loader")
+    variables = job["spec"]["template"]["spec"]["containers"][0]["env"]
+    user = TRANSACTIONAL_USER if _EXACTLY_ONCE in variables else LOADER_USER
+    secrets = {(CREDENTIALS_SECRET, "user"): user}
+    secrets[CREDENTIALS_SECRET, "password"] = kafka.password(user)
     environment = {}
-    for variable in job["spec"]["template"]["spec"]["containers"][0]["env"]:
+    for variable in variables:
         environment[variable["name"]] = _value(variable, secrets)
     return {
         name: str(kafka.ca_path) if value == names.CA_PATH else value

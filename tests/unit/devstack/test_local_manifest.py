@@ -48,6 +48,14 @@ def test_the_example_becomes_an_environment_that_the_worker_accepts() -> None:
     assert parsed.environment.kafka_topic == task.topic
 
 
+def test_who_demands_transactions_is_the_user_who_may_use_them(tmp_path: Path) -> None:
+    demanded = {"env": [{"name": "LOADER_DELIVERY", "value": "exactly_once"}]}
+    task = read_manifest(manifest(tmp_path / "m.yaml", worker=demanded))
+    environment = local_attempt(task, KAFKA, "http://127.0.0.1:8080").environment
+    assert environment["KAFKA_USER_PRODUCER"] == "loader-transactional"
+    assert environment["KAFKA_PASSWORD_PRODUCER"] == "password of loader-transactional"
+
+
 def test_every_shard_has_an_environment_of_its_own(tmp_path: Path) -> None:
     task = read_manifest(manifest(tmp_path / "m.yaml", parallelism=3))
     environments = local_attempt(task, KAFKA, "http://127.0.0.1:8080").environments

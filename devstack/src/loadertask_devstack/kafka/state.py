@@ -19,7 +19,8 @@ from loadertask_devstack.stack import free_port
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLATFORM_USERS = ("operator", "loader")
+LOADER_USER = "loader"
+PLATFORM_USERS = ("operator", LOADER_USER)
 TRANSACTIONAL_USER = "loader-transactional"
 """May what the platform's loader may, and use transactional ids."""
 
