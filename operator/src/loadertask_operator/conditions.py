@@ -114,11 +114,19 @@ def _condition(
     claim: Claim, previous: Condition | None, now: datetime, generation: int
 ) -> Condition:
     is_same = previous is not None and previous.status == claim.truth
+    message = shortened(claim.message)
+    said = (claim.reason, message, generation)
+    if (
+        previous is not None
+        and is_same
+        and said == (previous.reason, previous.message, previous.observed_generation)
+    ):
+        return previous
     return Condition(
         type=claim.type.value,
         status=claim.truth.value,
         reason=claim.reason.value,
-        message=shortened(claim.message),
+        message=message,
         last_transition_time=(
             previous.last_transition_time if previous and is_same else whole_seconds(now)
         ),

@@ -24,6 +24,14 @@ def test_the_transition_time_changes_with_the_status_only():
     assert third[0].last_transition_time == after(9)
 
 
+def test_a_condition_that_says_the_same_is_kept_as_it_is():
+    long = Claim(ConditionType.RUNNING, Truth.FALSE, Reason.POD_PENDING, "ä" * 2000)
+    for claim in (RUNNING, long):
+        first = with_claims((), [claim], NOW, 1)
+        assert with_claims(first, [claim], after(5), 1)[0] is first[0]
+        assert with_claims(first, [claim], after(5), 2)[0].observed_generation == 2
+
+
 def test_an_end_is_never_changed():
     complete = Claim(ConditionType.COMPLETE, Truth.TRUE, Reason.LOAD_FINISHED, "all")
     ended = with_claims((), [complete], NOW, 1)
