@@ -150,6 +150,17 @@ def test_a_stop_that_was_sent_before_the_resume_is_not_for_the_new_worker():
     assert second.control_since == after(602)
 
 
+def test_a_second_resume_of_an_attempt_that_has_no_job_yet_is_remembered_before_it_gets_one():
+    resumed = look(make_task(suspended()), KEPT, at=100).status
+    rests = at_rest(look(make_task(resumed, suspend=True), "none", at=200)).status
+    again = look(make_task(rests), "none", at=300)
+    assert again.create == resumed.current_attempt
+    assert again.status.resumed_at == after(300)
+    assert [notice.reason for notice in again.notices] == ["Resumed"]
+    stored = look(make_task(again.status), "none", at=301)
+    assert stored.status == again.status
+
+
 def test_suspend_while_waiting_for_a_retry_rests_at_once_and_keeps_the_failure():
     failed = look(started(), "failed", make_pod(exit_code=75), "error").status
     plan = at_rest(look(make_task(failed, suspend=True), "failed", at=1))
