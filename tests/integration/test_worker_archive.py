@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from tests.integration.holed_archive import MissingRows, holed_archive
 from tests.integration.stopwatch import Stopwatch
 from tests.integration.test_worker_history import source_trades
 from tests.integration.worker_process import eventually, source_candles
@@ -187,6 +188,60 @@ async def test_an_archive_that_cannot_be_reached_is_asked_once_and_done_without(
     assert walk.records == await source_candles(replay, THREE_DAYS)
     (told,) = walk.told
     assert told.startswith("REST stands in for LOADER_ARCHIVE_URL from now on: the archive gives")
+
+
+# A file has rows from after it. The columns of the times in files follow.
+TO_THE_EVENING = "2020-01-02T00:00/2020-01-03T20:00"
+KLINE_TIME, AGGREGATE_TIME, RAW_TIME = 0, 5, 4
+
+
+def missing_hours(column: int, time_range: str) -> MissingRows:
+    asked = parse_time_range(time_range)
+    return MissingRows(column, range(asked.start_ms, asked.end_ms))
+
+
+@pytest.mark.parametrize(
+    ("hole", "found"),
+    [
+        ("2020-01-03T19:00/2020-01-03T21:00", 60),
+        ("2020-01-03T19:59/2020-01-03T23:00", 1),
+        ("2020-01-03T19:00/2020-01-03T20:00", 60),
+        ("2020-01-03T20:00/2020-01-03T21:00", 0),
+    ],
+)
+async def test_a_hole_of_a_file_at_the_end_of_the_range_is_asked_of_rest(
+    replay: RunningVenue, hole: str, found: int
+) -> None:
+    holes = missing_hours(KLINE_TIME, hole)
+    async with holed_archive(replay.url, holes) as url, walking(replay, url) as walk:
+        await walk.candles(TO_THE_EVENING)
+    assert walk.is_done
+    assert walk.records == await source_candles(replay, TO_THE_EVENING)
+    told = [f"{found} records that the archive lacks are taken from REST"]
+    assert walk.told == (told if found else [])
+
+
+@pytest.mark.parametrize("kind", Trades)
+async def test_a_hole_of_a_file_of_trades_at_the_end_of_the_range_is_asked_of_rest(
+    replay: RunningVenue, kind: Trades
+) -> None:
+    column = AGGREGATE_TIME if kind is Trades.AGGREGATE else RAW_TIME
+    holes = missing_hours(column, "2023-01-02T10:30/2023-01-02T11:30")
+    async with holed_archive(replay.url, holes) as url, walking(replay, url) as walk:
+        await walk.trades(TRADE_DAY, kind)
+    assert walk.is_done
+    expected = source_trades(replay, TRADE_DAY, kind, QUIET)
+    assert walk.records == expected
+    found = len(source_trades(replay, "2023-01-02T10:30/2023-01-02T11:00", kind, QUIET))
+    assert walk.told == [f"{found} records that the archive lacks are taken from REST"]
+
+
+async def test_an_outage_of_the_venue_that_spans_the_end_is_told(
+    replay: RunningVenue, walk: Walk
+) -> None:
+    await walk.candles("2023-03-24T00:00/2023-03-24T13:00")
+    place = "[2023-03-24T12:40:00Z, 2023-03-24T13:00:00Z)"
+    assert walk.told == [f"20 candles are missing in {place}: the venue has none"]
 
 
 async def test_an_outage_is_confirmed_by_rest_and_told(replay: RunningVenue, walk: Walk) -> None:

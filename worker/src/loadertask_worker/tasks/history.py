@@ -170,20 +170,18 @@ class History:
             if not is_begun:
                 rows = self._wanted(rows, segment.start_ms)
                 is_begun = len(rows) > 0
-            is_over = len(rows) > 0 and rows.times_ms[-1] >= segment.end_ms
-            if is_over:
-                rows = rows.part(0, _first(rows.times_ms, segment.end_ms))
-            for piece in self._seam.fit(rows):
+            wanted = rows.part(0, _first(rows.times_ms, segment.end_ms))
+            for piece in self._seam.fit(wanted):
                 if isinstance(piece, Hole):
-                    async for page in self._hole(piece):
+                    async for page in self._lacked(self._rest(piece.start, piece.end)):
                         yield page
                 else:
                     metrics.RECORDS_READ.labels("archive").inc(len(piece))
                     if len(published := piece.published()):
                         yield self._source.page(published, segment.end_ms)
-            if is_over:
-                # A row from after the end follows the last one: REST knows no more.
-                self._reached_ms = segment.end_ms
+            if len(wanted) < len(rows):
+                async for page in self._end_before(rows.positions[len(wanted)], segment.end_ms):
+                    yield page
                 return
             # The piece was taken apart at one go: others have waited.
             await asyncio.sleep(0)
@@ -199,10 +197,21 @@ class History:
             self._seam.skip(rows.positions[skipped - 1])
         return rows.part(skipped, len(rows))
 
-    async def _hole(self, hole: Hole) -> AsyncIterator[Page]:
+    async def _end_before(self, following: int, end_ms: int) -> AsyncIterator[Page]:
+        """Come to the end, which a file's row from after it shows: ``following`` is its position.
+
+        Where that row is the one due, REST knows no more; a hole may span the end as well.
+        """
+        if following <= self._seam.due:
+            self._reached_ms = end_ms
+            return
+        async for page in self._lacked(self._rest_until(end_ms)):
+            yield page
+
+    async def _lacked(self, pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
         """What REST has where a file has nothing: often nothing either, the venue was down."""
         found = 0
-        async for page in self._rest(hole.start, hole.end):
+        async for page in pages:
             found += len(page.records)
             yield page
         if found:
