@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from loadertask_operator.cleanup import Cleanup
 from loadertask_operator.conditions import is_terminal
 from loadertask_operator.configuration import Configuration
-from loadertask_operator.errors import ConflictError, InvalidError, NotFoundError, RefusedError
+from loadertask_operator.errors import ConflictError, InvalidError, RefusedError, UnavailableError
 from loadertask_operator.expectation import expectation
 from loadertask_operator.inbox import Inbox
 from loadertask_operator.lifetimes import Lifetimes
 from loadertask_operator.manifests.job import render_job
 from loadertask_operator.metrics import Metrics
-from loadertask_operator.observed import JobState, Observed, PodState
-from loadertask_operator.plan import Notice, Plan, Propagation
+from loadertask_operator.observed import Observed
+from loadertask_operator.plan import Notice, Plan
 from loadertask_operator.ports import Api, StopSender
 from loadertask_operator.schema import LoaderTask, TaskKey
-from loadertask_operator.status import CurrentAttempt, Status
+from loadertask_operator.status import CurrentAttempt, Status, StopStatus
 from loadertask_operator.store import Store
 from loadertask_operator.turns import Turns
 from loadertask_operator.writes import WriteBudget
@@ -53,13 +54,40 @@ class Effects:
         self._lifetimes = Lifetimes(around.metrics)
         self._stopped_queues: dict[TaskKey, str] = {}
         self._refusals: dict[TaskKey, tuple[str, datetime]] = {}
+        self._cleanup = Cleanup(around.api, around.store)
+        self._unstored_stops: dict[TaskKey, tuple[str, StopStatus | None]] = {}
+        """By task and its uid."""
+
+    def as_known(self, task: LoaderTask) -> LoaderTask:
+        """``task``, when it is being deleted with the stop that its status may not hold.
+
+        Without it a status that is refused would begin the stop anew at each look.
+        """
+        uid, stop = self._unstored_stops.get(task.key, ("", None))
+        if uid != task.uid or task.deletion_time is None:
+            return task
+        return replace(task, status=task.status.model_copy(update={"stop": stop}))
 
     async def apply(self, observed: Observed, plan: Plan) -> float | None:
         """Carry out ``plan``, in the order of its fields; the seconds until the next look."""
         task = observed.task
         if plan.needs_finalizer and not task.has_finalizer and task.deletion_time is None:
-            task = await self._set_finalizer(task, present=True)
-        task, wait_s = await self._store_status(task, plan, observed)
+            task = await self._set_finalizer(task)
+        try:
+            task, wait_s = await self._store_status(task, plan, observed)
+        except (RefusedError, UnavailableError):
+            if task.deletion_time is None:
+                raise
+            # That it is to go is stored by the API server itself: what is done for that needs no
+            # other intent, and must not depend on one that can never be stored.
+            self._unstored_stops[task.key] = (task.uid, plan.status.stop)
+            await self._act(task, observed, plan, None)
+            raise
+        return await self._act(task, observed, plan, wait_s)
+
+    async def _act(
+        self, task: LoaderTask, observed: Observed, plan: Plan, wait_s: float | None
+    ) -> float | None:
         if plan.send_stop:
             self._around.stop_sender.request_stop(task.queue_id)
             self._stopped_queues[task.key] = task.queue_id
@@ -68,7 +96,7 @@ class Effects:
         waits_s = [wait_s, self._seconds_until(plan.recheck_at)]
         if plan.create:
             waits_s.append(await self._create_job(task, plan.create))
-        await self._clean_up(task, observed, plan)
+        await self._cleanup.run(task, observed, plan)
         return min((wait for wait in waits_s if wait is not None), default=None)
 
     async def _store_status(
@@ -94,6 +122,7 @@ class Effects:
             self._around.inbox.drop(task.key)
             raise
         self._around.store.remember_task(written)
+        self._unstored_stops.pop(task.key, None)
         self._budget.note_write(task.key)
         self._around.metrics.status_writes.inc()
         self._lifetimes.note(task, plan.status, self._around.clock())
@@ -145,54 +174,9 @@ class Effects:
         # First the refusal is told, then, when it has expired, the Job is tried again.
         return 0
 
-    async def _clean_up(self, task: LoaderTask, observed: Observed, plan: Plan) -> None:
-        job = observed.own_job
-        if plan.delete_job and job:
-            await self._delete_job(job, plan.delete_job)
-        for pod in plan.delete_pods:
-            await self._delete_pod(pod)
-        if plan.job_ttl_s is not None and job:
-            await self._set_job_ttl(job, plan.job_ttl_s)
-        for notice in plan.notices:
-            await self._around.api.post_event(task, notice)
-        if not plan.needs_finalizer and task.has_finalizer:
-            task = await self._set_finalizer(task, present=False)
-        if plan.delete_task:
-            await self._around.api.delete_task(task)
-
-    async def _delete_job(self, job: JobState, propagation: Propagation) -> None:
-        try:
-            left = await self._around.api.delete_job(job, propagation)
-        except NotFoundError:
-            self._around.store.forget_job(job.namespace, job.name, job.uid)
-            return
-        if left:
-            # The watch may be late: nothing is deleted twice, and the bound counts from now.
-            self._around.store.remember_job(left)
-
-    async def _delete_pod(self, pod: PodState) -> None:
-        try:
-            left = await self._around.api.delete_pod(pod)
-        except NotFoundError:
-            self._around.store.forget_pod(pod)
-            return
-        except RefusedError as error:
-            # An older chart lacks that right: the pod then ends by itself, or by a person.
-            logger.warning("pod %s is not deleted: %s", pod.name, error.message)
-            return
-        if left:
-            self._around.store.remember_pod(left)
-
-    async def _set_job_ttl(self, job: JobState, ttl_s: int) -> None:
-        try:
-            self._around.store.remember_job(await self._around.api.set_job_ttl(job, ttl_s))
-        except NotFoundError:
-            self._around.store.forget_job(job.namespace, job.name, job.uid)
-
-    async def _set_finalizer(self, task: LoaderTask, *, present: bool) -> LoaderTask:
-        changed = await self._around.api.set_finalizer(task, present=present)
-        if present or changed.deletion_time is None:
-            self._around.store.remember_task(changed)
+    async def _set_finalizer(self, task: LoaderTask) -> LoaderTask:
+        changed = await self._around.api.set_finalizer(task, present=True)
+        self._around.store.remember_task(changed)
         return changed
 
     def refusal(self, key: TaskKey) -> str | None:
@@ -209,6 +193,7 @@ class Effects:
         self._lifetimes.forget(key)
         self._refusals.pop(key, None)
         self._forget_stop(key)
+        self._unstored_stops.pop(key, None)
 
     def _forget_stop(self, key: TaskKey) -> None:
         """No stop that was not sent yet may reach the next worker, or the next task."""

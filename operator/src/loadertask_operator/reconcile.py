@@ -75,6 +75,7 @@ class Reconciler:
 
     async def _gather(self, task: LoaderTask) -> Observed:
         attempt = task.status.current_attempt
+        task = self._effects.as_known(task)
         refusal = self._effects.refusal(task.key)
         job = await self._find_job(task, attempt) if attempt else None
         pods = self._around.store.pods(task.key, attempt.number) if attempt else ()

@@ -112,7 +112,9 @@ def wait_for_retry(situation: Situation) -> Plan | None:
         return _wait_for_pod(situation, situation.stuck_pod)
     due = retry_due(situation)
     ttl_s = job_ttl_to_set(situation)
-    if situation.now >= due and not situation.worker_may_run and ttl_s is None:
+    is_cleared = ttl_s is None or situation.now >= due + situation.rules.grace
+    if situation.now >= due and not situation.worker_may_run and is_cleared:
+        # A Job that takes no TTL holds up nothing for long: it goes with its task.
         return None
     is_resuming = situation.status.is_true(ConditionType.SUSPENDED)
     message = _RESUMING if is_resuming else situation.status.message or ""
