@@ -132,9 +132,9 @@ def _last_sign(situation: Situation, since: datetime) -> datetime:
 
     Clocks differ; but what is said to be a day ahead was edited by hand, and would hold for ever.
     """
-    last = situation.status.last_event
+    heard_at = situation.last_heard_at
     ends = [pod.end.ended_at for pod in situation.pods if pod.end and pod.end.ended_at]
-    signs = [since, last.time if last else since, *ends]
+    signs = [since, heard_at or since, *ends]
     believed = [sign for sign in signs if sign <= situation.now + _CLOCKS_DIFFER]
     return max(believed, default=situation.observed.task.creation_time)
 

@@ -37,6 +37,7 @@ from loadertask_operator.status import (
     whole_seconds,
 )
 
+_TRUSTED_CLOCK = timedelta(days=1)
 _ETA_LIMIT_S = 365 * 86_400
 _CAMEL_CASE = re.compile(r"[A-Za-z][A-Za-z0-9]{0,127}")
 
@@ -66,24 +67,25 @@ def at_rest(progress: ProgressStatus | None, written: int) -> ProgressStatus | N
     return progress.model_copy(update=dict.fromkeys(forgotten) | {"display": display})
 
 
-def is_replay(telemetry: Telemetry | None, received: ReceivedEvent) -> bool:
+def is_replay(status: Status, received: ReceivedEvent) -> bool:
     """Whether an event was applied before: offsets of one partition only grow.
 
     Those of a topic that was made anew begin at 0 again, but its events are younger; a replay
     repeats the time of its record.
     """
-    if telemetry is None or telemetry.offset is None or telemetry.last_heartbeat_time is None:
+    telemetry, last = status.telemetry, status.last_event
+    if telemetry is None or telemetry.offset is None or last is None:
         return False
     return (
         telemetry.partition == received.partition
         and received.offset <= telemetry.offset
-        and whole_seconds(received.time) <= telemetry.last_heartbeat_time
+        and whole_seconds(received.time) <= last.time
     )
 
 
 def _fold_one(status: Status, received: ReceivedEvent) -> Status:
     telemetry = status.telemetry or Telemetry()
-    if is_replay(telemetry, received):
+    if is_replay(status, received):
         return status
     sender = _sender(status, received)
     if sender is None:
@@ -106,10 +108,28 @@ def _fold_one(status: Status, received: ReceivedEvent) -> Status:
                 offset=received.offset,
                 events_applied=telemetry.events_applied + 1,
                 events_discarded=telemetry.events_discarded,
-                last_heartbeat_time=received.time,
+                last_heartbeat_time=_heard_at(status, received),
             ),
         }
     )
+
+
+def _heard_at(status: Status, received: ReceivedEvent) -> datetime:
+    """When an event came, by the operator's clock (decision 089).
+
+    Of one that lay there already it is told by the clock of its worker, as far as that was off
+    when it was last heard, and lies between the event before and the receipt.
+    """
+    if not received.is_old:
+        return received.received_at
+    last, telemetry = status.last_event, status.telemetry
+    heard_at = telemetry.last_heartbeat_time if telemetry else None
+    if last is None or heard_at is None:
+        return min(received.time, received.received_at)
+    behind = heard_at - last.time
+    if last.producer != received.event.payload.producer or abs(behind) > _TRUSTED_CLOCK:
+        behind = timedelta()
+    return min(max(received.time + behind, heard_at), received.received_at)
 
 
 def _sender(status: Status, received: ReceivedEvent) -> Speaker | None:
@@ -167,12 +187,13 @@ def _stand_of_one(status: Status, received: ReceivedEvent) -> _Stand:
 
 
 def _told(status: Status, received: ReceivedEvent, stand: _Stand) -> dict[str, Any]:
-    progress = _progress(stand.said, received.time, status.progress or ProgressStatus())
+    heard_at = _heard_at(status, received)
+    progress = _progress(stand.said, heard_at, status.progress or ProgressStatus())
     update: dict[str, Any] = {
         "display": _display(progress, stand.said, stand.written, stand.is_loading)
     }
     if stand.has_grown or received.event.payload.status is EventStatus.STARTED:
-        update["last_progress_time"] = whole_seconds(received.time)
+        update["last_progress_time"] = whole_seconds(heard_at)
     return {"records_written": stand.written, "progress": progress.model_copy(update=update)}
 
 

@@ -48,11 +48,16 @@ class Inbox:
         self._wake = wake
         self._events: defaultdict[TaskKey, list[_Waiting]] = defaultdict(list)
         self._count = 0
+        self._has_caught_up = False
         self.ledger = OffsetLedger()
 
     def __len__(self) -> int:
         """How many events wait, over all tasks."""
         return self._count
+
+    def note_reader(self, has_caught_up: bool) -> None:
+        """Whether all there was has been read: what comes then was sent just now."""
+        self._has_caught_up = has_caught_up
 
     def receive(self, record: Record, now: datetime) -> None:
         """Sort a record to the tasks it concerns; count and drop what concerns none."""
@@ -108,7 +113,8 @@ class Inbox:
             self._metrics.events_discarded.labels(error.reason).inc()
             return None
         time = record.time if abs(record.time - now) < _TRUSTED_CLOCK else now
-        return ReceivedEvent(record.partition, record.offset, time, event)
+        is_old = not self._has_caught_up
+        return ReceivedEvent(record.partition, record.offset, time, event, now, is_old)
 
 
 def _is_more_of_the_same(last: ReceivedEvent, received: ReceivedEvent) -> bool:

@@ -115,13 +115,17 @@ class PodState:
 class ReceivedEvent:
     """An event of queue-events that bears the queue id or the producer of the task.
 
-    ``time`` is the record's timestamp when it is within a day of the receipt, else the receipt.
+    ``time`` is the record's timestamp when it is within a day of the receipt, else the receipt:
+    the worker's clock, as a rule. ``received_at`` is the operator's.
     """
 
     partition: int
     offset: int
     time: datetime
     event: Event
+    received_at: datetime
+    is_old: bool = False
+    """Whether it lay there before the operator had read everything: its receipt says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,8 @@ class Observed:
     spec_problems: tuple[str, ...] = ()
     rival: Rival | None = None
     """A task that this one must not run beside."""
+    other_stopped_at: datetime | None = None
+    """When a stop was last sent for another task of the same queue id."""
     ban: Ban | None = None
     """What the venue lets no task behind this address do."""
     pod_refusal: str | None = None

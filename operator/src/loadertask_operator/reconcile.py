@@ -45,6 +45,7 @@ class Reconciler:
 
     def note_broker(self, is_reachable: bool) -> bool:
         """All events have been read, or none can be; whether that is news."""
+        self._around.inbox.note_reader(is_reachable)
         if self._is_listening is is_reachable:
             return False
         self._is_listening = is_reachable

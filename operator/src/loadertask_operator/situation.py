@@ -91,6 +91,13 @@ class Situation:
         return by_event
 
     @property
+    def last_heard_at(self) -> datetime | None:
+        """When the last event came, by the operator's clock: a worker's may be hours off."""
+        telemetry, last = self.status.telemetry, self.status.last_event
+        heard_at = telemetry.last_heartbeat_time if telemetry else None
+        return heard_at or (last.time if last else None)
+
+    @property
     def is_suspending(self) -> bool:
         """Whether the task is to rest, or its worker still ends because it was to rest before."""
         task = self.observed.task

@@ -130,7 +130,7 @@ def _in_order(shards: tuple[ShardStatus, ...]) -> tuple[ShardStatus, ...]:
 
 
 class LastEvent(_Model):
-    """What queue-events said last, as it was said; ``time`` is the record's."""
+    """What queue-events said last, as it was said; ``time`` is the record's, its worker's clock."""
 
     status: EventStatus
     reason: str | None = None
@@ -140,7 +140,10 @@ class LastEvent(_Model):
 
 
 class Telemetry(_Model):
-    """Which events the status is made of; the offset is the last applied one."""
+    """Which events the status is made of; the offset is the last applied one.
+
+    ``last_heartbeat_time`` is when that one came, by the operator's clock.
+    """
 
     partition: int | None = None
     offset: int | None = None

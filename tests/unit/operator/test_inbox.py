@@ -66,6 +66,17 @@ def test_the_time_of_a_record_is_trusted_within_a_day(away, trusted):
     assert inbox.pending(KEY)[0].time == (time if trusted else NOW)
 
 
+def test_only_what_comes_after_all_has_been_read_was_sent_just_now():
+    inbox, _, _ = make_inbox()
+    for offset, has_caught_up in enumerate([None, True, False]):
+        if has_caught_up is not None:
+            inbox.note_reader(has_caught_up)
+        inbox.receive(record(offset=offset, time=NOW - timedelta(hours=1)), NOW)
+    events = inbox.pending(KEY)
+    assert [event.is_old for event in events] == [True, False, True]
+    assert {event.received_at for event in events} == {NOW}
+
+
 def test_a_record_read_twice_is_kept_once():
     inbox, woken, _ = make_inbox()
     inbox.receive(record(), NOW)

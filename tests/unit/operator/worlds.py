@@ -108,9 +108,16 @@ def make_event(
 
 
 def received(
-    event: Event, offset: int = 0, time: datetime = NOW, partition: int = 0
+    event: Event,
+    offset: int = 0,
+    time: datetime = NOW,
+    partition: int = 0,
+    *,
+    at: datetime | None = None,
+    is_old: bool = False,
 ) -> ReceivedEvent:
-    return ReceivedEvent(partition, offset, time, event)
+    """``at`` is when the operator received it, at the record's time if left out."""
+    return ReceivedEvent(partition, offset, time, event, at or time, is_old)
 
 
 def termination(status: str, producer: str, written: int = 0, **progress: Any) -> str:

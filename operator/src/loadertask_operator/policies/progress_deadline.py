@@ -44,10 +44,9 @@ def progress_deadline(situation: Situation) -> datetime | None:
     spec = situation.observed.task.spec
     if can_work_since is None or spec is None or said is None or said.is_terminal:
         return None
-    last = _last_progress(situation, spec)
-    if last is None or not situation.observed.has_caught_up:
+    if situation.last_heard_at is None or not situation.observed.has_caught_up:
         return None
-    begun = max(last, can_work_since)
+    begun = max(_last_progress(situation, spec) or can_work_since, can_work_since)
     # Nobody can tell of progress more often than it speaks.
     patience_s = max(
         spec.progress_deadline_seconds, STALE_AFTER_INTERVALS * spec.telemetry_interval
@@ -61,13 +60,11 @@ def progress_deadline(situation: Situation) -> datetime | None:
 
 
 def _last_progress(situation: Situation, spec: Spec) -> datetime | None:
-    last, progress = situation.status.last_event, situation.status.progress
-    heard = last.time if last else None
-    if spec.type.task_type.is_live:
-        return heard
+    heard, progress = situation.last_heard_at, situation.status.progress
     told = progress.last_progress_time if progress else None
-    # An older operator has told no time, and what lies ahead was edited by hand.
-    return told if told and told <= situation.now else heard
+    # An older operator has told no time of progress, and what lies ahead was edited by hand.
+    known = [heard] if spec.type.task_type.is_live else [told, heard]
+    return next((at for at in known if at and at <= situation.now), None)
 
 
 def _failure(spec: Spec) -> Ending:
