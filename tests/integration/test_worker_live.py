@@ -19,12 +19,17 @@ from tests.integration.live_worker import (
 from tests.integration.stopwatch import Stopwatch
 from tests.integration.venue_stream_client import StreamVenue, stream_venue
 from tests.integration.venue_truth import SYMBOL, kinds_of_book
-from tests.integration.worker_process import Task, run_worker, running_worker
+from tests.integration.worker_process import KLINES, Task, run_worker, running_worker
 
 from loadertask_contract.exit_codes import ExitCode
+from loadertask_contract.intervals import MINUTE_MS
 from loadertask_devstack.kafka import Kafka
+from loadertask_devstack.kafka.topics import Record
 
 pytestmark = pytest.mark.integration
+
+UNHURRIED_S = 180
+"""Of a pair without trades there is one frame in a minute."""
 
 
 @pytest.fixture
@@ -125,6 +130,56 @@ async def test_candles_are_closed_once_each_whatever_frames_are_lost(
 
     assert all(is_closed(record) for record in records)
     await assert_true_candles(venue, records)
+
+
+async def test_candles_without_a_single_trade_are_closed_whether_the_stream_speaks_or_not(
+    new_task: Callable[..., Task], venue: StreamVenue
+) -> None:
+    """REST shows a candle of which there is nothing to say: that is no proof of silence."""
+    task = new_task("ws_candles_1m", SYMBOL="HALTUSDT")
+    await _before_a_minute(venue)
+    async with following(task, venue, first=0) as live:
+        await live.has(lambda records: len(records) >= 1, UNHURRIED_S)
+        await _asks_twice(venue)
+        assert len(await venue.connections()) == 1
+        await live.worker.kill()
+
+    await venue.rules(quiet_closes=False)
+    now_ms = await _before_a_minute(venue)
+    async with following(task, venue, first=0) as live:
+        under_way_ms = now_ms // MINUTE_MS * MINUTE_MS
+        await live.has(lambda records: opens_of(records)[-1] >= under_way_ms, UNHURRIED_S)
+        records = await live.stop()
+
+    assert len(await venue.connections()) == 2
+    assert "the stream is silent" not in "".join(live.worker.lines)
+    opens = opens_of(records)
+    assert opens == list(range(opens[0], opens[-1] + 1, MINUTE_MS))
+    assert all(is_closed(record) for record in records)
+    assert {json.loads(record.value)["number_of_trades"] for record in records} == {0}
+    assert [records[index].headers[1:] for index in (0, -1)] == [(), (REST,)]
+
+
+async def _before_a_minute(venue: StreamVenue) -> int:
+    """Set the venue's clock forward, so that a minute ends soon; what it is then."""
+    now_ms = int((await venue.control("PUT", "clock", {}))["now_ms"])
+    clock = {"now_ms": (now_ms // MINUTE_MS + 2) * MINUTE_MS - 12_000}
+    return int((await venue.control("PUT", "clock", clock))["now_ms"])
+
+
+async def _asks_twice(venue: StreamVenue) -> None:
+    """Wait until the worker has asked for candles twice more: the stream gives it no reason to."""
+    before = (await venue.control("GET", "audit"))["requests"]
+    async with asyncio.timeout(UNHURRIED_S):
+        while True:
+            asked = (await venue.control("GET", "audit"))["requests"][len(before) :]
+            if sum(each["path"] == KLINES for each in asked) >= 2:
+                return
+            await asyncio.sleep(0.05)
+
+
+def opens_of(records: list[Record]) -> list[int]:
+    return [json.loads(record.value)["open_time"] for record in records]
 
 
 async def test_an_order_book_begins_with_a_snapshot_and_again_after_each_gap(

@@ -1,7 +1,8 @@
 """Doubts a stream that says nothing new: REST knows whether there was anything to say.
 
 A stream can be open, answer pings and bring nothing (a wrong name, a broken server), which looks
-like a quiet market. Only what is newer at the venue proves it.
+like a quiet market. Only what has become new at the venue while it was silent proves it: what came
+before, while it was connected anew, is missing too and says nothing of the new connection.
 """
 
 from __future__ import annotations
@@ -33,14 +34,20 @@ class Silence:
     """Watches one stream; ``renew`` is called when its silence is proved."""
 
     def __init__(
-        self, source: LiveSource, patience_s: float, wake: asyncio.Event, renew: Callable[[], None]
+        self,
+        source: LiveSource,
+        patience_s: float,
+        wake: asyncio.Event,
+        renew: Callable[[], None],
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source, self._renew, self._wake = source, renew, wake
+        self._clock_s = clock_s
         self._longest_silence_s = max(patience_s, _SHORTEST_SILENCE_S)
         self._watch = SilenceWatch(FIRST_DOUBT_S, _LONGEST_DOUBT_S)
-        self._watch.heard(time.monotonic())
+        self._watch.heard(clock_s())
         self._newest: tuple[int, ...] = source.sequence.newest
-        self._baseline: tuple[int, ...] = ()
+        self._seen: tuple[int, ...] | None = None
         self._silent_since_s: float | None = None
         self._doubting: asyncio.Task[None] | None = None
 
@@ -51,7 +58,7 @@ class Silence:
             SourceError: the stream stays silent, or the venue's ids go backwards.
 
         """
-        now_s = time.monotonic()
+        now_s = self._clock_s()
         newest = self._source.sequence.newest
         if newest != self._newest:
             self._newest, self._silent_since_s = newest, None
@@ -78,9 +85,12 @@ class Silence:
         except SourceError as error:
             log.info("whether the stream is silent cannot be told: %s", error)
             return
-        # Before the first frame, what the venue had at the first doubt is nothing new.
-        known = before or self._baseline or at_venue
-        self._baseline = at_venue
+        # What the venue had at the doubt before is nothing new; without a frame, nor at the first.
+        is_first = self._seen is None
+        known = max(before, self._seen or ())
+        self._seen = at_venue or self._seen or ()
+        if is_first and not before:
+            return
         self._source.went_backwards(at_venue)
         if at_venue <= known:
             return
@@ -89,7 +99,7 @@ class Silence:
             self._proved(at_venue)
 
     def _proved(self, at_venue: tuple[int, ...]) -> None:
-        now_s = time.monotonic()
+        now_s = self._clock_s()
         self._silent_since_s = self._silent_since_s or now_s
         if now_s - self._silent_since_s > self._longest_silence_s:
             what = f"the stream is silent, and the venue has {at_venue[-1]} as its newest"

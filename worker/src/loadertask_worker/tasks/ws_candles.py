@@ -16,7 +16,7 @@ from loadertask_worker.live.candles import ABSENT_MS, SETTLE_MS, CandleSequence
 from loadertask_worker.live.updates import CLOSED, OPEN, HoldBounds, Span, resume_of
 from loadertask_worker.tasks.live_task import LiveTask
 from loadertask_worker.tasks.own_records import candle_pattern
-from loadertask_worker.windows import CandlePlan, Window, page_windows, rest_of
+from loadertask_worker.windows import CandlePlan, page_windows, rest_of
 
 if TYPE_CHECKING:
     from loadertask_contract.environment import WorkerEnvironment
@@ -88,6 +88,7 @@ class LiveCandles:
             closed_only=environment.closed_only,
         )
         self._asked_behind: int | None = None
+        self._watched_from_ms: int | None = None
 
     def behind(self, now_ms: int) -> Question | None:
         """The next page, until it brings nothing new or nothing is closed any more."""
@@ -105,13 +106,21 @@ class LiveCandles:
         return self._ask_in_time(span) if span else None
 
     async def newest_at_venue(self) -> tuple[int, ...]:
-        """Open time and number of trades of the newest candle."""
+        """Open time and number of trades of the newest candle that has any.
+
+        An empty one proves nothing: REST shows it once it has begun, the stream need not.
+        """
         open_ms = open_at_or_before(self._interval, self._now_ms())
-        window = Window(open_ms, next_open(self._interval, open_ms))
+        newest = self.sequence.newest
+        since_ms = newest[0] if newest else self._watched_from_ms or open_ms
+        self._watched_from_ms = min(since_ms, open_ms)
+        watched = CandlePlan(
+            self._interval, self._watched_from_ms, next_open(self._interval, open_ms)
+        )
+        *_, window = page_windows(watched)
         page = await self._pages.first(window)
-        if not page.opens or (found := _TRADE_COUNT.search(page.records[-1])) is None:
-            return ()
-        return (page.opens[-1], int(found[1]))
+        found = zip(page.opens, map(_trade_count, page.records), strict=True)
+        return max(((each_ms, trades) for each_ms, trades in found if trades), default=())
 
     def went_backwards(self, at_venue: tuple[int, ...]) -> None:
         """Candles are ordered by time, which does not."""
@@ -133,3 +142,8 @@ class LiveCandles:
 
     def _now_ms(self) -> int:
         return int(self._venue.venue_time_s() * 1000)
+
+
+def _trade_count(record: bytes) -> int:
+    found = _TRADE_COUNT.search(record)
+    return int(found[1]) if found else 0
