@@ -40,9 +40,15 @@ def _objection(situation: Situation) -> tuple[Reason | None, str]:
         return Reason.INVALID_SPEC, "; ".join(observed.task.spec_problems)
     if attempt is None and (problems := observed.spec_problems):
         return Reason.INVALID_SPEC, "; ".join(problems)
-    if observed.job_is_foreign and observed.job:
+    if observed.job_is_foreign and observed.job and not _had_its_job(situation):
         message = f"Job {observed.job.name} exists and is not of this task: delete it"
         return Reason.NAME_CONFLICT, message
     if observed.refusal and observed.job is None:
         return Reason.JOB_REFUSED, f"the API server refuses the Job: {observed.refusal}"
     return None, ""
+
+
+def _had_its_job(situation: Situation) -> bool:
+    """Whether what bears the name now stands where our Job was: that one has disappeared."""
+    attempt = situation.attempt
+    return attempt is not None and (attempt.job_uid is not None or situation.attempt_has_ended)

@@ -9,6 +9,7 @@ from loadertask_operator.arbitration import Course, Ending, Outcome, Underway, j
 from loadertask_operator.conditions import ConditionType, Reason
 from loadertask_operator.plan import Plan
 from loadertask_operator.policies.endings import conclude, end_task
+from loadertask_operator.policies.turn import starts_next
 from loadertask_operator.situation import Situation
 from loadertask_operator.waiting import image_problem, lacks_image, lacks_secret, secret_problem
 
@@ -20,11 +21,14 @@ def on_deadline(situation: Situation) -> Plan | None:
     active_at = active_deadline(situation)
     is_over_active = active_at is not None and situation.now >= active_at
     if situation.attempt_has_ended:
-        return _give_up_retrying(situation) if is_over_active else None
+        return None
     verdict = judge(situation)
     if not isinstance(verdict, Underway):
         return None
     is_orphan = verdict.course is Course.UNKNOWN and situation.pod_may_run
+    if is_over_active and starts_next(situation):
+        # Nothing runs and nothing may any more: it is not held, and no Job is made for it.
+        return end_task(situation, Outcome.FAILED, Reason.DEADLINE_EXCEEDED, _OVERDUE)
     if not situation.job_may_run and not is_orphan:
         return None
     if situation.said is not None and situation.said.is_terminal:
@@ -40,10 +44,6 @@ def on_deadline(situation: Situation) -> Plan | None:
     if is_starting and startup_at and situation.now >= startup_at:
         return conclude(situation, _startup_failure(situation))
     return None
-
-
-def _give_up_retrying(situation: Situation) -> Plan:
-    return end_task(situation, Outcome.FAILED, Reason.DEADLINE_EXCEEDED, _OVERDUE)
 
 
 def startup_deadline(situation: Situation) -> datetime | None:
@@ -73,7 +73,7 @@ def active_deadline(situation: Situation) -> datetime | None:
         return None
     if status.is_true(ConditionType.SUSPENDED):
         return None
-    return max(started, resumed or started) + timedelta(seconds=spec.active_deadline_seconds)
+    return since + timedelta(seconds=spec.active_deadline_seconds)
 
 
 def _startup_failure(situation: Situation) -> Ending:
