@@ -73,7 +73,7 @@ def active_deadline(situation: Situation) -> datetime | None:
         return None
     if status.is_true(ConditionType.SUSPENDED):
         return None
-    return since + timedelta(seconds=spec.active_deadline_seconds)
+    return max(started, resumed or started) + timedelta(seconds=spec.active_deadline_seconds)
 
 
 def _startup_failure(situation: Situation) -> Ending:
