@@ -40,6 +40,7 @@ class Reason(StrEnum):
     POD_RUNNING = "PodRunning"
     POD_PENDING = "PodPending"
     POD_REFUSED = "PodRefused"
+    JOB_SUSPENDED = "JobSuspended"
     IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
     FINISHED = "Finished"
     RECEIVING = "Receiving"

@@ -49,6 +49,8 @@ class JobState:
     is_deleting: bool = False
     deleted_at: datetime | None = None
     is_suspended: bool = False
+    is_queued: bool = False
+    """Whether a queue of Kueue suspends and resumes it."""
     ttl_s: int | None = None
     failure: str = ""
     """Reason and message of its Failed condition."""
@@ -194,6 +196,7 @@ def parse_job(body: Mapping[str, Any]) -> JobState:
         is_deleting=metadata.get("deletionTimestamp") is not None,
         deleted_at=_deletion_time(metadata),
         is_suspended=bool(body.get("spec", {}).get("suspend")),
+        is_queued=bool(labels.get(names.QUEUE_LABEL)),
         ttl_s=body.get("spec", {}).get("ttlSecondsAfterFinished"),
         failure=failure,
         failed_shard=_first_number(status.get("failedIndexes") or ""),

@@ -11,7 +11,7 @@ from loadertask_operator.plan import Plan
 from loadertask_operator.shards import speaker
 from loadertask_operator.situation import STALE_AFTER_INTERVALS, Situation
 from loadertask_operator.status import Phase, shortened
-from loadertask_operator.waiting import image_problem, lacks_image
+from loadertask_operator.waiting import image_problem, lacks_image, suspension_of
 
 _IN_PROGRESS = {Phase.PENDING, Phase.STARTING, Phase.STOPPING, Phase.RETRYING}
 _NEEDS_A_PERSON = {
@@ -72,7 +72,10 @@ def _running(situation: Situation, outlook: Outlook) -> Claim:
         return outlook.running
     if situation.status.completion_time:
         return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.FINISHED)
-    refusal = situation.observed.pod_refusal
+    job, refusal = situation.observed.own_job, situation.observed.pod_refusal
+    if job and situation.is_held_back and not situation.attempt_has_ended:
+        why = suspension_of(job)
+        return Claim(ConditionType.RUNNING, Truth.FALSE, Reason.JOB_SUSPENDED, why)
     if (
         refusal
         and not situation.attempt_has_ended
@@ -104,6 +107,8 @@ def _telemetry(situation: Situation, outlook: Outlook) -> tuple[Claim, datetime 
         return Claim(fresh, Truth.FALSE, Reason.SUSPENDED), None
     if situation.status.completion_time:
         return Claim(fresh, Truth.FALSE, Reason.FINISHED), None
+    if situation.is_held_back:
+        return Claim(fresh, Truth.FALSE, Reason.JOB_SUSPENDED), None
     if not situation.observed.broker_is_reachable:
         message = "Kafka cannot be reached by the operator; the load is followed by its Job"
         return Claim(fresh, Truth.FALSE, Reason.BROKER_UNAVAILABLE, message), None

@@ -108,6 +108,8 @@ class Situation:
     @property
     def worker_was_seen(self) -> bool:
         """Whether there may be a worker that can react to a command."""
+        if self.is_held_back:
+            return False
         return self.said is not None or any(pod.is_running for pod in self.pods)
 
     @property
@@ -115,6 +117,13 @@ class Situation:
         """Whether a Job of ours exists that has not ended."""
         job = self.observed.own_job
         return job is not None and job.outcome is None and not self.deletion_hangs
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether the Job is suspended, by Kueue or by hand, and its pod is not there any more."""
+        job = self.observed.own_job
+        is_suspended = job is not None and job.is_suspended and job.outcome is None
+        return is_suspended and not any(pod.is_running for pod in self.pods)
 
     @property
     def pod_may_run(self) -> bool:
@@ -146,13 +155,35 @@ class Situation:
 
     @property
     def begun_at(self) -> datetime | None:
-        """Since when the worker can be at work; None while Kueue holds its Job back."""
+        """Since when the worker can be at work; None while it waits in a queue of Kueue.
+
+        A Job that is suspended otherwise has its deadlines: nobody else would ever end it.
+        """
         job, attempt = self.observed.own_job, self.attempt
         if job is not None:
-            return None if job.is_suspended else job.started_at or job.created_at
+            is_waiting = job.is_suspended and job.is_queued
+            return None if is_waiting else job.started_at or job.created_at
         if attempt is None or self.pod is None or not self.pod_may_run:
             return None
         return attempt.start_time or self.pod.created_at
+
+    @property
+    def active_since(self) -> datetime | None:
+        """Since when the time of the whole task counts; None while it does not.
+
+        Counted from its first attempt, from the end of the last suspension or, as Kubernetes does
+        it, from when a queue of Kueue last let the Job go.
+        """
+        status, job = self.status, self.observed.own_job
+        if status.start_time is None or status.is_true("Suspended"):
+            return None
+        admitted_at = None
+        if job and job.is_queued and job.outcome is None:
+            if job.is_suspended:
+                return None
+            admitted_at = job.started_at
+        moments = (status.start_time, status.resumed_at, admitted_at)
+        return max(moment for moment in moments if moment)
 
     @property
     def worker_may_run(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadertask_operator.observed import PodState
+from loadertask_operator.observed import JobState, PodState
 from loadertask_operator.schema import Spec
 
 _PULL_PROBLEMS = {"ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName"}
@@ -18,6 +18,13 @@ def image_problem(pod: PodState, spec: Spec | None) -> str:
     is_own = spec is not None and spec.worker.image is not None
     field = "spec.worker.image" if is_own else "spec.worker.image (left out: WORKER_IMAGE)"
     return f"{field}: {pod.waiting_reason}: {pod.waiting_message}"
+
+
+def suspension_of(job: JobState) -> str:
+    """Who holds a suspended Job back, and what ends that."""
+    if job.is_queued:
+        return f"Job {job.name} is suspended: its queue does not admit it"
+    return f"Job {job.name} is suspended, and not by a queue: unset spec.suspend of the Job"
 
 
 def lacks_secret(pod: PodState) -> bool:

@@ -430,8 +430,8 @@ def test_a_last_word_in_the_termination_log_alone_waits_for_the_job_within_the_g
 
 
 def test_a_job_held_back_by_kueue_has_no_startup_deadline():
-    plan = look(started(), make_job(is_suspended=True), None, None, 4000)
-    assert plan.status.phase == "Starting"
+    plan = look(started(), make_job(is_suspended=True, is_queued=True), None, None, 4000)
+    assert (plan.status.phase, plan.status.reason) == ("Pending", "JobSuspended")
 
 
 # stop

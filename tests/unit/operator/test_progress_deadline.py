@@ -93,9 +93,9 @@ def test_while_events_cannot_be_read_there_is_no_standstill():
 
 
 def test_a_job_that_kueue_holds_back_stands_still_by_right():
-    held = make_job(is_suspended=True)
-    assert heard(started(**SPEC), (0, "loading", {}), job=held, at=999).status.phase == "Running"
-    resumed = make_job(started_at=after(1000))
+    held = make_job(is_suspended=True, is_queued=True)
+    assert heard(started(**SPEC), (0, "loading", {}), job=held, at=999).status.phase == "Pending"
+    resumed = make_job(started_at=after(1000), is_queued=True)
     task = started(**SPEC)
     assert heard(task, (0, "loading", {}), job=resumed, at=1059).status.phase == "Running"
     assert heard(task, (0, "loading", {}), job=resumed, at=1060).status.phase == "Failed"

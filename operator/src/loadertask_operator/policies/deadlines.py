@@ -6,12 +6,18 @@ from datetime import datetime, timedelta
 
 from loadertask_contract.exit_codes import Recovery
 from loadertask_operator.arbitration import Course, Ending, Outcome, Underway, judge
-from loadertask_operator.conditions import ConditionType, Reason
+from loadertask_operator.conditions import Reason
 from loadertask_operator.plan import Plan
 from loadertask_operator.policies.endings import conclude, end_task
 from loadertask_operator.policies.turn import starts_next
 from loadertask_operator.situation import Situation
-from loadertask_operator.waiting import image_problem, lacks_image, lacks_secret, secret_problem
+from loadertask_operator.waiting import (
+    image_problem,
+    lacks_image,
+    lacks_secret,
+    secret_problem,
+    suspension_of,
+)
 
 _OVERDUE = "the task has run longer than spec.activeDeadlineSeconds"
 
@@ -66,14 +72,11 @@ def startup_deadline(situation: Situation) -> datetime | None:
 
 
 def active_deadline(situation: Situation) -> datetime | None:
-    """When the task must have ended, counted from its first attempt or, as a Job's, its resume."""
-    spec, status = situation.observed.task.spec, situation.status
-    started, resumed = status.start_time, status.resumed_at
-    if spec is None or spec.active_deadline_seconds is None or started is None:
+    """When the task must have ended."""
+    spec, since = situation.observed.task.spec, situation.active_since
+    if spec is None or spec.active_deadline_seconds is None or since is None:
         return None
-    if status.is_true(ConditionType.SUSPENDED):
-        return None
-    return max(started, resumed or started) + timedelta(seconds=spec.active_deadline_seconds)
+    return since + timedelta(seconds=spec.active_deadline_seconds)
 
 
 def _startup_failure(situation: Situation) -> Ending:
@@ -86,8 +89,11 @@ def _startup_failure(situation: Situation) -> Ending:
 
 def _seen_of_pod(situation: Situation) -> str:
     pod, spec = situation.pod, situation.observed.task.spec
+    job = situation.observed.own_job
     if situation.observed.pod_refusal:
         return f"the cluster refuses the pod: {situation.observed.pod_refusal}"
+    if job and situation.is_held_back:
+        return suspension_of(job)
     if pod is None:
         return "it has no pod"
     if lacks_image(pod):

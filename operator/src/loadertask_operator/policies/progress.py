@@ -16,7 +16,7 @@ from loadertask_operator.policies.turn import starts_next
 from loadertask_operator.shards import fresh
 from loadertask_operator.situation import Situation
 from loadertask_operator.status import Phase
-from loadertask_operator.waiting import lacks_secret, secret_problem
+from loadertask_operator.waiting import lacks_secret, secret_problem, suspension_of
 
 _PHASES = {
     Course.NOT_CREATED: (Phase.PENDING, Reason.STARTING),
@@ -65,6 +65,8 @@ def follow(situation: Situation) -> Plan:
     verdict = judge(situation)
     course = verdict.course if isinstance(verdict, Underway) else Course.RUNNING
     phase, reason = _PHASES[course]
+    if situation.is_held_back and course in (Course.STARTING, Course.RUNNING):
+        phase, reason = Phase.PENDING, Reason.JOB_SUSPENDED
     until = verdict.until if isinstance(verdict, Underway) else None
     situation = _with_job(situation)
     times = [until, startup_deadline(situation), active_deadline(situation)]
@@ -117,7 +119,9 @@ def _disappeared() -> Claim:
 
 
 def _message(situation: Situation, course: Course) -> str:
-    last, pod = situation.status.last_event, situation.pod
+    last, pod, job = situation.status.last_event, situation.pod, situation.observed.own_job
+    if job and situation.is_held_back and course is not Course.STOPPING:
+        return suspension_of(job)
     if situation.observed.pod_refusal:
         return f"the cluster refuses the pod: {situation.observed.pod_refusal}"
     if course is Course.STARTING and pod and pod.waiting_reason:

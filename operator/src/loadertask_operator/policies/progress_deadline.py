@@ -15,6 +15,7 @@ from loadertask_operator.plan import Plan
 from loadertask_operator.policies.endings import conclude
 from loadertask_operator.schema import Spec
 from loadertask_operator.situation import STALE_AFTER_INTERVALS, Situation
+from loadertask_operator.waiting import suspension_of
 
 
 def on_standstill(situation: Situation) -> Plan | None:
@@ -31,7 +32,7 @@ def on_standstill(situation: Situation) -> Plan | None:
     if verdict.course is not Course.RUNNING and not is_orphan:
         return None
     spec = situation.observed.task.spec
-    return conclude(situation, _failure(spec)) if spec else None
+    return conclude(situation, _failure(situation, spec)) if spec else None
 
 
 def progress_deadline(situation: Situation) -> datetime | None:
@@ -67,9 +68,12 @@ def _last_progress(situation: Situation, spec: Spec) -> datetime | None:
     return next((at for at in known if at and at <= situation.now), None)
 
 
-def _failure(spec: Spec) -> Ending:
+def _failure(situation: Situation, spec: Spec) -> Ending:
     missing = "event" if spec.type.task_type.is_live else "more records and no later data time"
     message = f"no {missing} within spec.progressDeadlineSeconds"
+    job = situation.observed.own_job
+    if job and situation.is_held_back:
+        message = f"{message}; {suspension_of(job)}"
     return Ending(
         Outcome.FAILED, Reason.PROGRESS_DEADLINE_EXCEEDED, message, recovery=Recovery.RETRY
     )
