@@ -70,9 +70,10 @@ def test_what_others_left_there_is_no_note(text: str) -> None:
         (Cursor(8, 7, 1), Place(2, 3, 2), Cursor(8, 7, 1)),
         (Cursor(8, 7, 1), Place(8, 8, 8), Cursor(8, 7, 2)),  # a candle that grows
         (Cursor(8, 7, 1), Place(12, 8, 9), Cursor(8, 7, 2)),  # behind what is owed
+        (Cursor(8, 7, 1), Place(8, 2, 9), Cursor(2, 9, 2)),  # a book that is counted anew
     ],
 )
-def test_a_record_of_the_topic_moves_the_cursor_forward_only(
+def test_a_record_of_the_topic_moves_the_cursor_forward_unless_it_leads_back(
     cursor: Cursor | None, place: Place | None, moved: Cursor | None
 ) -> None:
     assert advanced(cursor, place) == moved

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from typing import cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadertask_worker.binance.rest import BinanceRest
+from loadertask_worker.cursor import Cursor
 from loadertask_worker.live.book import BookSequence
 from loadertask_worker.live.updates import (
     KIND_GAP,
@@ -16,6 +19,7 @@ from loadertask_worker.live.updates import (
     HoldBounds,
     Release,
 )
+from loadertask_worker.tasks.ws_orderbook import LiveBook
 
 PATIENT = HoldBounds(longest_ms=10_000, most_records=1_000)
 
@@ -129,6 +133,30 @@ def test_a_venue_that_counts_anew_is_a_gap() -> None:
     assert run.take((7, 8)) == ["gap"]
     assert run.snapshot(8) == ["snapshot"]
     assert run.take((9, 9)) == ["9-9"]
+
+
+def test_a_venue_that_counted_anew_while_nobody_listened_is_a_gap() -> None:
+    book = LiveBook(cast(BinanceRest, None), "BTCUSDT", Cursor(7_000_000_000, 0, 10))
+    run = Run(book.sequence)
+
+    assert run.take((5, 6)) == []
+    book.went_backwards((6,))
+    assert run.take((7, 8)) == ["gap"]
+    gap = json.loads(run.released[-1].record)
+    assert (gap["expected_update_id"], gap["got_update_id"]) == (7_000_000_000, 7)
+    assert run.snapshot(8) == ["snapshot"]
+    assert run.take((9, 9)) == ["9-9"]
+    assert run.sequence.position == 10
+
+
+def test_a_database_that_lags_is_no_venue_that_counts_anew() -> None:
+    book = LiveBook(cast(BinanceRest, None), "BTCUSDT", Cursor(7_000_000_000, 0, 10))
+    run = Run(book.sequence)
+
+    book.went_backwards((6_999_995_000,))
+    assert run.take((5, 6)) == []
+    assert run.take((7_000_000_000, 7_000_000_001)) == []
+    assert run.snapshot(7_000_000_001) == ["snapshot"]
 
 
 EVENTS = st.lists(

@@ -17,11 +17,19 @@ from loadertask_worker.binance.rest import BinanceRest
 from loadertask_worker.cursor import Cursor
 from loadertask_worker.errors import SourceUnavailableError
 from loadertask_worker.live.trades import TradeSequence
-from loadertask_worker.live.updates import CandleUpdate, HoldBounds, TradeUpdate
+from loadertask_worker.live.updates import (
+    KIND_GAP,
+    BookUpdate,
+    CandleUpdate,
+    HoldBounds,
+    Release,
+    TradeUpdate,
+)
 from loadertask_worker.tasks import silence
 from loadertask_worker.tasks.live_source import LiveSource, Question
 from loadertask_worker.tasks.silence import Silence
 from loadertask_worker.tasks.ws_candles import LiveCandles
+from loadertask_worker.tasks.ws_orderbook import LiveBook
 from loadertask_worker.windows import Window
 
 T0 = 1_672_531_200_000
@@ -148,6 +156,32 @@ async def test_the_first_thing_that_ever_happened_is_missed(
     await run.listens(100)
 
     assert len(run.renewed_s) == 1
+
+
+async def test_a_restarted_order_book_notices_that_the_venue_has_counted_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its changes look repeated, whose numbers lie below the cursor."""
+    book = LiveBook(cast(BinanceRest, None), "BTCUSDT", Cursor(7_000_000_000, 0, 10))
+    change_id = 0
+    released: list[Release] = []
+
+    async def newest() -> tuple[int, ...]:
+        return (change_id,)
+
+    def changes() -> None:
+        nonlocal change_id
+        change_id += 1
+        released.extend(book.sequence.take(BookUpdate(T0, change_id, change_id, b"{}"), T0))
+
+    monkeypatch.setattr(book, "newest_at_venue", newest)
+    run = Run(book, monkeypatch)
+
+    await run.listens(20, changes)
+
+    assert run.renewed_s == []
+    assert [release.headers for release in released] == [KIND_GAP]
+    assert book.sequence.wanted(T0)
 
 
 class Venue:

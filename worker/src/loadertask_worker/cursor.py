@@ -85,12 +85,16 @@ def parse_note(text: str) -> Note | None:
 
 
 def advanced(cursor: Cursor | None, place: Place | None) -> Cursor | None:
-    """The cursor after the next record of the topic; what it has passed already does not count."""
+    """The cursor after the next record of the topic; what it has passed already does not count.
+
+    Only a record at the cursor itself leads back: a gap to a book that the venue counts anew.
+    """
     if place is None:
         return cursor
     if cursor is None:
         return Cursor(place.next_position, place.time_ms, 1)
-    if place.next_position > cursor.position:
+    leads_back = place.next_position < cursor.position == place.position
+    if leads_back or place.next_position > cursor.position:
         through_ms = max(cursor.through_ms, place.time_ms)
         return Cursor(place.next_position, through_ms, cursor.records + 1)
     is_new = place.position >= cursor.position

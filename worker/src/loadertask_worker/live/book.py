@@ -44,7 +44,7 @@ class BookSequence:
         self._pause_ms = _FIRST_PAUSE_MS
         # The change after the last one released: a snapshot must not be older.
         self._released_id = 0
-        self._newest_id = 0
+        self._newest_id = 0 if next_id is None else next_id - 1
         self.through_ms = 0
         self.newest_event_ms = 0
         self.repeated = 0
@@ -122,6 +122,7 @@ class BookSequence:
     def begin_anew(self) -> None:
         """The venue counts its changes anew: whatever comes next is a gap and what follows it."""
         self._begins_anew = True
+        self._newest_id = 0
 
     def _hold(self, update: BookUpdate, now_ms: int) -> None:
         if not self._held:

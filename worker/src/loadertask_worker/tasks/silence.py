@@ -89,7 +89,7 @@ class Silence:
         is_first = self._seen is None
         known = max(before, self._seen or ())
         self._seen = at_venue or self._seen or ()
-        if is_first and not before:
+        if (is_first and not before) or self._source.sequence.newest != before:
             return
         self._source.went_backwards(at_venue)
         if at_venue <= known:
