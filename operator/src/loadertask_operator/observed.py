@@ -52,6 +52,8 @@ class JobState:
     is_queued: bool = False
     """Whether a queue of Kueue suspends and resumes it."""
     ttl_s: int | None = None
+    telemetry_interval_s: int | None = None
+    """How often its workers were told to speak."""
     failure: str = ""
     """Reason and message of its Failed condition."""
     failed_shard: int | None = None
@@ -198,9 +200,18 @@ def parse_job(body: Mapping[str, Any]) -> JobState:
         is_suspended=bool(body.get("spec", {}).get("suspend")),
         is_queued=bool(labels.get(names.QUEUE_LABEL)),
         ttl_s=body.get("spec", {}).get("ttlSecondsAfterFinished"),
+        telemetry_interval_s=_telemetry_interval_s(body.get("spec", {}).get("template") or {}),
         failure=failure,
         failed_shard=_first_number(status.get("failedIndexes") or ""),
     )
+
+
+def _telemetry_interval_s(template: Mapping[str, Any]) -> int | None:
+    for container in (template.get("spec") or {}).get("containers") or ():
+        if container["name"] == names.CONTAINER:
+            values = {one["name"]: one.get("value") for one in container.get("env") or ()}
+            return _first_number(values.get("TELEMETRY_INTERVAL") or "")
+    return None
 
 
 def _deletion_time(metadata: Mapping[str, Any]) -> datetime | None:

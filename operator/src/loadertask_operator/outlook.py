@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth, with_claims
 from loadertask_operator.plan import Plan
 from loadertask_operator.shards import speaker
-from loadertask_operator.situation import STALE_AFTER_INTERVALS, Situation
+from loadertask_operator.situation import Situation
 from loadertask_operator.status import Phase, shortened
 from loadertask_operator.waiting import image_problem, lacks_image, suspension_of
 
@@ -112,11 +112,9 @@ def _telemetry(situation: Situation, outlook: Outlook) -> tuple[Claim, datetime 
     if not situation.observed.broker_is_reachable:
         message = "Kafka cannot be reached by the operator; the load is followed by its Job"
         return Claim(fresh, Truth.FALSE, Reason.BROKER_UNAVAILABLE, message), None
-    last, spec = situation.status.last_event, situation.observed.task.spec
+    last, patience = situation.status.last_event, situation.silence
     if last is None or speaker(situation.status, last.producer) is None:
         return Claim(fresh, Truth.FALSE, Reason.NO_EVENTS_YET), None
-    interval_s = spec.telemetry_interval if spec else 5
-    patience = timedelta(seconds=STALE_AFTER_INTERVALS * interval_s)
     heard_at = situation.last_heard_at or last.time
     # What lies further ahead than two operators' clocks differ was edited by hand.
     if abs(situation.now - heard_at) < patience:

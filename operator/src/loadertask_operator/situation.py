@@ -98,6 +98,15 @@ class Situation:
         return heard_at or (last.time if last else None)
 
     @property
+    def silence(self) -> timedelta:
+        """How long a worker that is well may say nothing: it goes by what its Job was made with."""
+        job, spec = self.observed.own_job, self.observed.task.spec
+        interval_s = (job.telemetry_interval_s if job else None) or (
+            spec.telemetry_interval if spec else 5
+        )
+        return timedelta(seconds=STALE_AFTER_INTERVALS * interval_s)
+
+    @property
     def is_suspending(self) -> bool:
         """Whether the task is to rest, or its worker still ends because it was to rest before."""
         task = self.observed.task

@@ -29,6 +29,22 @@ def test_a_job_is_read_with_its_owner_and_its_end():
     assert (job.task_name, job.attempt, job.ttl_s, job.is_suspended) == ("btc", 1, 5, True)
 
 
+@pytest.mark.parametrize(
+    ("env", "interval_s"),
+    [
+        ([{"name": "A", "valueFrom": {}}, {"name": "TELEMETRY_INTERVAL", "value": "300"}], 300),
+        ([{"name": "TELEMETRY_INTERVAL", "value": "soon"}], None),
+        ([{"name": "TELEMETRY_INTERVAL"}], None),
+        (None, None),
+    ],
+)
+def test_how_often_a_worker_speaks_is_read_off_its_job(env, interval_s):
+    other = {"name": "sidecar", "env": [{"name": "TELEMETRY_INTERVAL", "value": "7"}]}
+    containers = [other, {"name": "loader", "env": env}]
+    spec = {"template": {"spec": {"containers": containers}}}
+    assert parse_job({"metadata": META, "spec": spec}).telemetry_interval_s == interval_s
+
+
 def test_a_job_that_is_being_deleted_has_the_moment_it_was_asked_for():
     job = parse_job({"metadata": META | {"deletionTimestamp": "2026-01-01T12:00:00Z"}})
     assert (job.is_deleting, job.deleted_at) == (True, NOW)

@@ -51,6 +51,17 @@ def test_a_worker_that_speaks_more_rarely_than_the_deadline_stands_not_still(kin
     assert heard(task, event, at=900).status.reason == "ProgressDeadlineExceeded"
 
 
+@pytest.mark.parametrize("kind", [SPEC, LIVE])
+def test_a_changed_telemetry_interval_is_for_the_next_worker(kind):
+    job = make_job(telemetry_interval_s=300)
+    begun = heard(started(**kind, telemetryInterval=300), (0, "loading", {"written": 1}), job=job)
+    edited = make_task(begun.status, **kind, telemetryInterval=5)
+    going = heard(edited, job=job, at=899)
+    assert going.status.phase == "Running"
+    assert condition(going, "TelemetryFresh") == ("True", "Receiving")
+    assert heard(edited, job=job, at=900).status.reason == "ProgressDeadlineExceeded"
+
+
 def test_the_clock_begins_with_the_first_event_and_is_kept_in_the_status():
     task = started(**SPEC)
     begun = heard(task, (30, "started", {}), at=30)

@@ -14,7 +14,7 @@ from loadertask_operator.conditions import Reason
 from loadertask_operator.plan import Plan
 from loadertask_operator.policies.endings import conclude
 from loadertask_operator.schema import Spec
-from loadertask_operator.situation import STALE_AFTER_INTERVALS, Situation
+from loadertask_operator.situation import Situation
 from loadertask_operator.waiting import suspension_of
 
 
@@ -49,10 +49,8 @@ def progress_deadline(situation: Situation) -> datetime | None:
         return None
     begun = max(_last_progress(situation, spec) or can_work_since, can_work_since)
     # Nobody can tell of progress more often than it speaks.
-    patience_s = max(
-        spec.progress_deadline_seconds, STALE_AFTER_INTERVALS * spec.telemetry_interval
-    )
-    deadline = begun + timedelta(seconds=patience_s)
+    patience = max(timedelta(seconds=spec.progress_deadline_seconds), situation.silence)
+    deadline = begun + patience
     listening_since = situation.observed.listening_since
     if listening_since is None or listening_since <= begun:
         return deadline
