@@ -331,8 +331,16 @@ class World:
         """How many stop commands were sent for the task."""
         queue_id = self.status(name).get("queueId") or self._queue_ids[name]
         self._queue_ids[name] = queue_id
+        return len(self.stop_times(queue_id))
+
+    def stop_times(self, queue_id: str) -> list[datetime]:
+        """When stop commands were sent for a queue."""
         records = topics.read_records(self.bootstrap, self.control_topic)
-        return sum(parse_command(record.value).is_for(queue_id) for record in records)
+        return [
+            datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+            for record in records
+            if parse_command(record.value).is_for(queue_id)
+        ]
 
     _queue_ids: dict[str, str] = field(default_factory=dict)
 

@@ -205,6 +205,7 @@ FULL_STATUS: Json = {
         "acknowledgedAt": NOW,
         "method": "Command",
     },
+    "turn": {"waitingFor": "stf/task-0", "since": NOW},
     "conditions": [condition("Running")],
 }
 

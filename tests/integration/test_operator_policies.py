@@ -172,6 +172,27 @@ def test_a_second_task_of_a_queue_waits_by_name_until_the_first_has_ended(woken_
     assert world.condition("second", "Accepted") == ("True", "Valid")
 
 
+@pytest.mark.parametrize("how", ["stop", "delete"])
+def test_the_stop_of_a_task_is_not_for_the_next_one_of_its_queue(world, how):
+    queue, first, second = f"queue-{how}", f"{how}-first", f"{how}-second"
+    world.running(first, queueId=queue, stopTimeoutSeconds=3600)
+    world.create(second, queueId=queue)
+    eventually(lambda: world.condition(second, "Accepted") == ("False", "Overlaps"))
+    assert world.status(second)["turn"] == {"waitingFor": f"{world.namespace}/{first}"}
+    if how == "stop":
+        world.patch(first, {"spec": {"stop": True}})
+    else:
+        world.delete(first)
+    sent_at = max(eventually(lambda: world.stop_times(queue)))
+    world.operator.kill()
+    world.operator.start()
+    world.say(first, "interrupted")
+    world.pod_ends(first, 0)
+    assert control_since(world, second, 1) > sent_at
+    assert control_since(world, second, 1) > max(world.stop_times(queue))
+    assert "waitingFor" not in world.status(second)["turn"]
+
+
 def test_a_ban_holds_the_task_and_others_behind_the_same_address(world):
     address = {"apiUrl": "http://venue.test:8080"}
     world.running("told", binance=address, **FAST)

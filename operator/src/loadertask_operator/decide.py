@@ -23,7 +23,7 @@ from loadertask_operator.policies.progress_deadline import on_standstill
 from loadertask_operator.policies.stopping import stop_on_request
 from loadertask_operator.policies.suspension import suspend_on_request
 from loadertask_operator.policies.terminal import after_the_end
-from loadertask_operator.policies.turn import wait_for_ban, wait_for_rival
+from loadertask_operator.policies.turn import wait_for_ban, wait_for_rival, with_turn
 from loadertask_operator.schema import Spec
 from loadertask_operator.situation import Rules, Situation
 
@@ -58,7 +58,7 @@ def decide(observed: Observed, rules: Rules, now: datetime) -> Plan:
     status = fold(observed.task.status, observed.events, _uncounted(observed.task.spec))
     if is_nonsense(status.banned_until, now):
         status = status.model_copy(update={"banned_until": None})
-    situation = Situation(observed, status, now, rules)
+    situation = with_turn(Situation(observed, status, now, rules))
     for policy in POLICIES:
         plan = policy(situation)
         if plan is not None:

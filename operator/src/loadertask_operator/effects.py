@@ -52,7 +52,7 @@ class Effects:
         self._turns = turns
         self._budget = WriteBudget(around.configuration.status_write_s)
         self._lifetimes = Lifetimes(around.metrics)
-        self._stopped_queues: dict[TaskKey, str] = {}
+        self._stopped: dict[TaskKey, LoaderTask] = {}
         self._refusals: dict[TaskKey, tuple[str, datetime]] = {}
         self._cleanup = Cleanup(around.api, around.store)
         self._unstored_stops: dict[TaskKey, tuple[str, StopStatus | None]] = {}
@@ -90,8 +90,9 @@ class Effects:
     ) -> float | None:
         if plan.send_stop:
             self._around.stop_sender.request_stop(task.queue_id)
-            self._stopped_queues[task.key] = task.queue_id
-        elif plan.status.stop is None:
+            self._stopped[task.key] = task
+            self._turns.note_stop(task, self._around.clock())
+        elif plan.status.stop is None or not plan.needs_finalizer:
             self._forget_stop(task.key)
         waits_s = [wait_s, self._seconds_until(plan.recheck_at)]
         if plan.create:
@@ -121,8 +122,11 @@ class Effects:
             # back the offsets of all others.
             self._around.inbox.drop(task.key)
             raise
-        self._around.store.remember_task(written)
+        except (RefusedError, UnavailableError):
+            self._around.inbox.relieve(task.key)
+            raise
         self._unstored_stops.pop(task.key, None)
+        self._around.store.remember_task(written)
         self._budget.note_write(task.key)
         self._around.metrics.status_writes.inc()
         self._lifetimes.note(task, plan.status, self._around.clock())
@@ -192,13 +196,15 @@ class Effects:
         self._budget.forget(key)
         self._lifetimes.forget(key)
         self._refusals.pop(key, None)
-        self._forget_stop(key)
         self._unstored_stops.pop(key, None)
+        self._forget_stop(key)
 
     def _forget_stop(self, key: TaskKey) -> None:
         """No stop that was not sent yet may reach the next worker, or the next task."""
-        if queue_id := self._stopped_queues.pop(key, None):
-            self._around.stop_sender.forget_stop(queue_id)
+        if task := self._stopped.pop(key, None):
+            self._around.stop_sender.forget_stop(task.queue_id)
+            # It may have been on its way since it was asked for: none comes from now on.
+            self._turns.note_stop(task, self._around.clock())
 
     def _seconds_until(self, moment: datetime | None) -> float | None:
         return None if moment is None else max(0.0, (moment - self._around.clock()).total_seconds())

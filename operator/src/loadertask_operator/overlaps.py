@@ -18,6 +18,8 @@ class Rival:
 
     key: TaskKey
     why: str
+    in_queue: TaskKey | None = None
+    """It or another one that goes before and has the same queue id: commands are not for us."""
 
 
 def is_older(first: LoaderTask, second: LoaderTask) -> bool:

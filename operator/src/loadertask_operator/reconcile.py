@@ -75,8 +75,8 @@ class Reconciler:
             return await self._refresh(task)
 
     async def _gather(self, task: LoaderTask) -> Observed:
-        attempt = task.status.current_attempt
         task = self._effects.as_known(task)
+        attempt = task.status.current_attempt
         refusal = self._effects.refusal(task.key)
         job = await self._find_job(task, attempt) if attempt else None
         pods = self._around.store.pods(task.key, attempt.number) if attempt else ()
@@ -91,6 +91,7 @@ class Reconciler:
             listening_since=self._listening_since,
             spec_problems=() if attempt else self._render_problems(task),
             rival=self._turns.rival_of(task) if not is_terminal(task.status) else None,
+            other_stopped_at=self._turns.other_stopped_at(task),
             ban=self._around.store.bans.on(
                 task.spec, self._around.configuration.binance_api_url, self._around.clock()
             ),

@@ -168,6 +168,13 @@ class StopStatus(_Model):
     method: StopMethod | None = None
 
 
+class TurnStatus(_Model):
+    """Whom of its queue a task waits for, or since when the commands of that queue are its own."""
+
+    waiting_for: str | None = None
+    since: Moment | None = None
+
+
 class Status(_Model):
     """Everything the operator records about a task."""
 
@@ -190,6 +197,7 @@ class Status(_Model):
     last_event: LastEvent | None = None
     telemetry: Telemetry | None = None
     stop: StopStatus | None = None
+    turn: TurnStatus | None = None
     banned_until: Moment | None = None
     conditions: tuple[Condition, ...] = ()
 

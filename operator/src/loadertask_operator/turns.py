@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import takewhile
 
 from loadertask_operator.conditions import ConditionType, Reason, is_terminal
 from loadertask_operator.overlaps import Rival, is_older, why_overlapping
 from loadertask_operator.schema import LoaderTask, TaskKey
 from loadertask_operator.store import Store
+
+_REMEMBERED = timedelta(hours=1)
 
 
 class Turns:
@@ -24,6 +29,7 @@ class Turns:
         self._wake = wake
         self._waiting: defaultdict[TaskKey, set[TaskKey]] = defaultdict(set)
         self._starting: set[TaskKey] = set()
+        self._stops: dict[str, dict[str, datetime]] = {}
 
     def rival_of(self, task: LoaderTask) -> Rival | None:
         """The unfinished task that ``task`` has to wait for: one at work, or an older one."""
@@ -35,9 +41,28 @@ class Turns:
         ]
         if not rivals:
             return None
-        first, why = min(rivals, key=lambda rival: (rival[0].creation_time, rival[0].uid))
+        rivals.sort(key=lambda rival: (rival[0].creation_time, rival[0].uid))
+        first, why = rivals[0]
         self._waiting[first.key].add(task.key)
-        return Rival(first.key, why)
+        in_queue = (other.key for other, _ in rivals if other.queue_id == task.queue_id)
+        return Rival(first.key, why, next(in_queue, None))
+
+    def note_stop(self, task: LoaderTask, now: datetime) -> None:
+        """A stop of the worker of ``task`` is sent: it lies in queue-control from now on."""
+        known = self._stops.pop(task.queue_id, {})
+        young = {uid: at for uid, at in known.items() if now - at < _REMEMBERED}
+        # The queue of the last stop comes last: the first ones are those to be forgotten.
+        self._stops[task.queue_id] = young | {task.uid: now}
+        for queue_id in list(takewhile(partial(self._is_quiet, now), self._stops)):
+            del self._stops[queue_id]
+
+    def other_stopped_at(self, task: LoaderTask) -> datetime | None:
+        """When a stop was last sent, lately, for another task of its queue id."""
+        stops = self._stops.get(task.queue_id, {})
+        return max((at for uid, at in stops.items() if uid != task.uid), default=None)
+
+    def _is_quiet(self, now: datetime, queue_id: str) -> bool:
+        return all(now - at >= _REMEMBERED for at in self._stops[queue_id].values())
 
     @contextmanager
     def starting(self, key: TaskKey) -> Iterator[None]:

@@ -53,6 +53,7 @@ def _landmarks(status: Status) -> object:
         status.failures,
         status.current_attempt,
         status.stop,
+        status.turn,
         status.completion_time,
         {(c.type, c.status, c.reason) for c in status.conditions},
     )

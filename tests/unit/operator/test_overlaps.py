@@ -10,14 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.operator.test_decide import condition
 from tests.unit.operator.test_reconcile import KEY, Harness
-from tests.unit.operator.worlds import NOW, make_task
+from tests.unit.operator.worlds import NOW, UID, after, make_task
 
 from loadertask_operator.errors import RefusedError
+from loadertask_operator.manifests.environment import environment_of
 from loadertask_operator.observed import JobOutcome
 from loadertask_operator.overlaps import is_older, why_overlapping
 from loadertask_operator.schema import TaskKey
-from loadertask_operator.status import Status
+from loadertask_operator.status import Status, TurnStatus
 from loadertask_operator.store import Store
+from loadertask_operator.turns import Turns
 
 QUEUE = "btc-11112222"  # that of the events in worlds
 SAME = {"kafka": {"topic": "t"}}
@@ -120,6 +122,141 @@ async def test_a_task_that_is_at_work_is_waited_for_even_by_an_older_one():
     assert condition(world.status_of(world.other.key), "Accepted") == ("False", "Overlaps")
     await world.look(KEY)
     assert world.status_of(KEY).phase == "Starting"
+
+
+def control_since(world, key):
+    """The moment that the worker of a task would be told."""
+    task = world.api.tasks[key]
+    variables = environment_of(task, world.configuration, task.status.current_attempt)
+    return variables.control_since
+
+
+async def _stopped(world, how):
+    """The first task is asked to end while the second one waits, and ends 100 s later."""
+    if how == "delete":
+        world.api._store(replace(world.task, deletion_time=world.now))
+    else:
+        world.change(**{how: True})
+    await world.look(KEY)
+    assert set(world.sender.sent) == {QUEUE}
+    world.now += timedelta(seconds=20)
+    world.say("interrupted")
+    world.job_ends()
+    await world.look(KEY)
+    for key in {KEY} - set(world.api.tasks):
+        world.store.forget_task(key, UID)
+        await world.reconciler.reconcile(key)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("how", ["delete", "stop"])
+async def test_the_stop_of_a_task_is_not_for_the_one_that_waited_for_it(how, restarts):
+    world = Pair()
+    world.api.set_job_ttl = _with_ttl(world.api)
+    world.appear()
+    await world.look(KEY)
+    world.say("started")
+    await world.look(KEY)
+    await world.look(world.other.key)
+    assert world.status_of(world.other.key).turn == TurnStatus(waiting_for="loads/btc")
+    world.now += timedelta(seconds=100)
+    await _stopped(world, how)
+    if restarts:
+        world.start()
+    world.now += timedelta(seconds=5)
+    await world.look(world.other.key)
+    assert world.api.created == ["btc-1", "eth-1"]
+    assert world.status_of(world.other.key).turn == TurnStatus(since=after(125))
+    assert control_since(world, world.other.key) == after(127)
+    world.job_ends(JobOutcome.FAILED, "eth-1")
+    for _ in range(2):  # until nobody will say why, and then until the retry is due
+        world.now += timedelta(seconds=61)
+        await world.look(world.other.key)
+    assert world.api.created[-1] == "eth-2"
+    assert control_since(world, world.other.key) == after(127)  # what came since is for this one
+
+
+async def test_commands_are_for_a_task_that_waits_for_one_of_another_queue():
+    world = Pair()
+    world.other = other_task(queueId="other", kafka={"topic": f"{QUEUE}-data"})
+    world.appear()
+    await world.look(KEY)
+    await world.look(world.other.key)
+    assert condition(world.status_of(world.other.key), "Accepted") == ("False", "Overlaps")
+    world.say("finished")
+    world.job_ends()
+    await world.look(KEY)
+    world.now += timedelta(seconds=100)
+    await world.look(world.other.key)
+    assert world.api.created == ["btc-1", "eth-1"]
+    assert world.status_of(world.other.key).turn is None
+    assert control_since(world, world.other.key) == world.other.creation_time
+
+
+@pytest.mark.parametrize("born", [0, -1])
+async def test_a_task_made_anew_in_the_second_of_a_stop_does_not_obey_it(born):
+    world = Harness(queueId=QUEUE)
+    await world.settle()
+    world.say("started")
+    await world.settle()
+    world.now = after(100.7)
+    world.api._store(replace(world.task, deletion_time=world.now))
+    await world.settle()
+    assert world.sender.sent == [QUEUE]
+    world.say("interrupted")
+    world.job_ends()
+    await world.settle()
+    world.store.forget_task(KEY, UID)
+    await world.reconciler.reconcile(KEY)
+    world.api.jobs.clear()
+    anew = replace(make_task(queueId=QUEUE), name="eth", uid="9", creation_time=after(100 - born))
+    world.api.tasks[anew.key] = anew
+    world.sync()
+    for _ in range(4):
+        await world.reconciler.reconcile(anew.key)
+    assert world.api.created == ["btc-1", "eth-1"]
+    assert control_since(world, anew.key) == (after(102) if born == 0 else anew.creation_time)
+
+
+def test_stops_are_remembered_for_an_hour():
+    turns = Turns(Store(), "k:1", lambda key: None)
+    first, second = make_task(queueId="q"), other_task(queueId="q")
+    turns.note_stop(first, after(0))
+    turns.note_stop(make_task(queueId="other"), after(5))
+    assert turns.other_stopped_at(second) == after(0)
+    assert turns.other_stopped_at(first) is None
+    turns.note_stop(second, after(9))
+    turns.note_stop(first, after(60))
+    assert turns.other_stopped_at(first) == after(9)
+    turns.note_stop(make_task(queueId="other"), after(3660))
+    assert turns.other_stopped_at(second) is None
+    assert list(turns._stops) == ["other"]
+
+
+async def test_a_stop_of_a_task_that_took_the_turn_of_a_retry_is_not_for_that():
+    world = Pair(born=-1, retryBackoff={"initialSeconds": 600, "maxSeconds": 600})
+    await world.look(KEY)
+    world.say("started")
+    world.pod(1)
+    world.job_ends(JobOutcome.FAILED)
+    await world.look(KEY)
+    assert world.status.phase == "Retrying"
+    world.appear()
+    await world.look(world.other.key)
+    assert world.api.created == ["btc-1", "eth-1"]
+    other = world.status_of(world.other.key).current_attempt.producer_id
+    world.say("started", producer=other)
+    spec = world.other.spec.model_copy(update={"stop": True})
+    world.api._store(replace(world.api.tasks[world.other.key], spec=spec))
+    world.now = after(60)
+    await world.look(world.other.key)
+    world.say("interrupted", producer=other)
+    world.job_ends(name="eth-1")
+    await world.look(world.other.key)
+    world.now = after(700)
+    await world.look(KEY)
+    assert world.api.created[-1] == "btc-2"
+    assert control_since(world, KEY) == after(62)
 
 
 async def test_of_two_that_come_together_the_one_that_is_told_late_of_the_older_makes_way():

@@ -61,6 +61,8 @@ class MemoryApi:
         self.refused_pods: dict[str, str] = {}
         self.refusal_lists = 0
         self.clock = lambda: NOW
+        self.stops: list[tuple[str, datetime]] = []
+        """What lies in queue-control: a new worker obeys what is as young as it is told."""
         self.failures: list[Exception | None] = []
         """What the next requests raise; a crash or a lost answer comes after the effect."""
 
@@ -133,6 +135,7 @@ class MemoryApi:
         assert name not in self.created, "one attempt, one Job"
         assert not any(map(self._may_run, self.jobs.values())), "one Job at a time"
         assert not any(pod.may_run for pod in self.pods.values()), "one worker at a time"
+        assert not list(self._stops_for(manifest)), "no stop of another is for the new worker"
         body = manifest | {"status": {}}
         body["metadata"] = body["metadata"] | {
             "uid": f"uid-{name}",
@@ -144,6 +147,12 @@ class MemoryApi:
         self.writes += 1
         self._end(failure)
         return self.jobs[name]
+
+    def _stops_for(self, manifest: dict[str, Any]) -> Iterable[datetime]:
+        variables = manifest["spec"]["template"]["spec"]["containers"][0]["env"]
+        told = {item["name"]: item.get("value") for item in variables}
+        since = datetime.fromisoformat(told["LOADER_CONTROL_SINCE"])
+        return (at for queue, at in self.stops if queue == told["QUEUE_ID"] and at >= since)
 
     async def set_job_ttl(self, job: JobState, ttl_s: int) -> JobState:
         failure = self._request()
@@ -211,12 +220,16 @@ class MemoryApi:
 
 
 class Sender:
-    def __init__(self) -> None:
+    """Every stop that is asked for comes into the topic at once."""
+
+    def __init__(self, api: MemoryApi) -> None:
+        self._api = api
         self.sent: list[str] = []
         self.forgotten: list[str] = []
 
     def request_stop(self, queue_id: str) -> None:
         self.sent.append(queue_id)
+        self._api.stops.append((queue_id, self._api.clock()))
 
     def forget_stop(self, queue_id: str) -> None:
         self.forgotten.append(queue_id)
@@ -229,7 +242,7 @@ class Harness:
         self.now = NOW
         self.api = MemoryApi(make_task(**spec))
         self.api.clock = lambda: self.now
-        self.sender = Sender()
+        self.sender = Sender(self.api)
         self.topic: list[Record] = []
         self.committed = 0
         self.sees_jobs = self.sees_deletions = True
@@ -239,7 +252,7 @@ class Harness:
         """List, then read from the committed offset."""
         self.store, metrics = Store(), Metrics()
         self.inbox = Inbox(self.store, metrics, lambda key: None)
-        configuration = read_configuration({"KAFKA_BOOTSTRAP_SERVERS": "k:1"})
+        self.configuration = configuration = read_configuration({"KAFKA_BOOTSTRAP_SERVERS": "k:1"})
         around = Surroundings(
             self.api, self.store, self.inbox, self.sender, configuration, metrics, lambda: self.now
         )

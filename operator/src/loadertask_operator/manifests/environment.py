@@ -11,7 +11,7 @@ from loadertask_operator.schema import LoaderTask, Spec
 from loadertask_operator.status import CurrentAttempt
 
 # Our last stop may bear the time of a broker whose clock is ahead, and a moment has whole seconds.
-_RESUME_MARGIN = timedelta(seconds=2)
+_STOP_MARGIN = timedelta(seconds=2)
 
 
 def next_attempt(task: LoaderTask, number: int = 1) -> CurrentAttempt:
@@ -68,9 +68,14 @@ def environment_of(
 
 
 def _control_since(task: LoaderTask) -> datetime:
-    """From when on a stop is meant for this attempt: those before a resume were answered."""
-    resumed = task.status.resumed_at
-    return max(task.creation_time, resumed + _RESUME_MARGIN) if resumed else task.creation_time
+    """From when on a stop is meant for this attempt.
+
+    Those before a resume were answered, and those before its turn were for another task of its
+    queue id. Of a task that had its queue to itself, all count from its creation on.
+    """
+    turn = task.status.turn
+    ours = (task.status.resumed_at, turn.since if turn else None)
+    return max([task.creation_time, *(since + _STOP_MARGIN for since in ours if since)])
 
 
 def has_ca(spec: Spec, configuration: Configuration) -> bool:

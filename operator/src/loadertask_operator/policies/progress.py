@@ -45,8 +45,8 @@ def create_attempt(situation: Situation) -> Plan | None:
     elif not starts_next(situation):
         return None
     elif situation.status.stop is None and not situation.status.is_true(ConditionType.SUSPENDED):
-        # The intent is stored: there is nothing to write before the Job exists. But the moment of
-        # a resume is: stops from before it are in the topic, and not for this worker.
+        # The intent is stored: there is nothing to write before the Job exists, but the moment of
+        # a resume. Stops from before it are in the topic, and not for this worker.
         return Plan(status=situation.status, needs_finalizer=True, create=situation.attempt)
     else:
         attempt, situation = situation.attempt, situation.with_status(stop=None)

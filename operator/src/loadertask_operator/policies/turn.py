@@ -5,11 +5,34 @@ from __future__ import annotations
 from datetime import datetime
 
 from loadertask_operator.arbitration import Course, Underway, judge
-from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
+from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth, is_terminal
 from loadertask_operator.outlook import Outlook, plan_for
 from loadertask_operator.plan import Notice, Plan
 from loadertask_operator.situation import Situation
-from loadertask_operator.status import Phase
+from loadertask_operator.status import Phase, TurnStatus, whole_seconds
+
+
+def with_turn(situation: Situation) -> Situation:
+    """Remember whom of its queue a task without a worker waits for, and when that is over.
+
+    The commands of a queue are for the task whose turn it is: a stop of the one before lies in the
+    topic for good, and would end the next one without a record (decision 087).
+    """
+    task, observed, turn = situation.observed.task, situation.observed, situation.status.turn
+    if is_terminal(task.status) or task.deletion_time:
+        return situation
+    first = observed.rival.in_queue if observed.rival else None
+    if first and not situation.is_suspending and starts_next(situation):
+        waiting = TurnStatus(waiting_for=str(first))
+        return situation if turn == waiting else situation.with_status(turn=waiting)
+    if turn and turn.waiting_for:
+        return situation.with_status(turn=TurnStatus(since=situation.moment))
+    known_since = (turn.since if turn else None) or task.creation_time
+    stopped_at = observed.other_stopped_at and whole_seconds(observed.other_stopped_at)
+    if stopped_at and stopped_at >= known_since and starts_next(situation):
+        # It came and went between two looks, or was deleted in the second of this one's creation.
+        return situation.with_status(turn=TurnStatus(since=stopped_at))
+    return situation
 
 
 def wait_for_rival(situation: Situation) -> Plan | None:
