@@ -107,6 +107,8 @@ def _telemetry(situation: Situation, outlook: Outlook) -> tuple[Claim, datetime 
         return Claim(fresh, Truth.FALSE, Reason.SUSPENDED), None
     if situation.status.completion_time:
         return Claim(fresh, Truth.FALSE, Reason.FINISHED), None
+    if situation.attempt_has_ended:
+        return Claim(fresh, Truth.FALSE, Reason.NO_EVENTS_YET, "no worker is at work"), None
     if situation.is_held_back:
         return Claim(fresh, Truth.FALSE, Reason.JOB_SUSPENDED), None
     if not situation.observed.broker_is_reachable:

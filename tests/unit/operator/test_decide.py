@@ -429,6 +429,12 @@ def test_a_last_word_in_the_termination_log_alone_waits_for_the_job_within_the_g
     assert look(task, "active", pod, at=460).status.phase == "Succeeded"
 
 
+def test_between_two_attempts_no_telemetry_is_fresh():
+    plan = look(started(), "failed", make_pod(exit_code=1), "error")
+    assert plan.status.phase == "Retrying"
+    assert condition(plan, "TelemetryFresh") == ("False", "NoEventsYet")
+
+
 def test_a_job_held_back_by_kueue_has_no_startup_deadline():
     plan = look(started(), make_job(is_suspended=True, is_queued=True), None, None, 4000)
     assert (plan.status.phase, plan.status.reason) == ("Pending", "JobSuspended")
