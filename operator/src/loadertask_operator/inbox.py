@@ -6,6 +6,7 @@ raise here. It knows no Kafka client and no API.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,7 +20,15 @@ from loadertask_operator.observed import ReceivedEvent
 from loadertask_operator.schema import TaskKey
 from loadertask_operator.store import Store
 
+logger = logging.getLogger(__name__)
+
 _TRUSTED_CLOCK = timedelta(days=1)
+# Of one task; a write of its status is forced long before.
+_MAX_WAITING = 1000
+# So many wait for a task whose status cannot be written, before progress is given up; fewer when
+# all tasks together come near to what stops the reader (decision 088).
+_MANY = 100
+_CROWDED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,8 @@ class Inbox:
             is_awaited = bool(waiting) and _is_more_of_the_same(waiting[-1].event, received)
             waiting.append(_Waiting(received, receipt))
             self._count += 1
+            if len(waiting) > _MAX_WAITING:
+                self._give_up(key)
             if not is_awaited:
                 self._wake(key)
 
@@ -88,23 +99,47 @@ class Inbox:
         settled = set(map(id, events))
         if not settled:
             return
-        left = []
-        for waiting in self._events.get(key, ()):
-            if id(waiting.event) in settled:
-                self.ledger.settle(waiting.receipt)
-                self._count -= 1
-            else:
-                left.append(waiting)
+        waiting = self._events.get(key, [])
+        left = [one for one in waiting if id(one.event) not in settled]
+        self._leave(key, left)
         if left:
-            self._events[key] = left
             # They came during the look that ends here, perhaps without a wake of their own.
             self._wake(key)
-        else:
-            self._events.pop(key, None)
 
     def drop(self, key: TaskKey) -> None:
         """The task is gone, and its events with it."""
         self.settle(key, self.pending(key))
+
+    def relieve(self, key: TaskKey) -> None:
+        """What the events of a task led to cannot be stored now: they must not crowd out others."""
+        if len(self._events.get(key, ())) > _MANY or self._count > _CROWDED:
+            self._give_up(key)
+
+    def _give_up(self, key: TaskKey) -> None:
+        """Settle progress that later progress has overtaken, and what is the oldest of too much."""
+        waiting = self._events.get(key, [])
+        latest = {_voice(one.event): one for one in waiting if _is_progress(one.event)}
+        left = [
+            one
+            for one in waiting
+            if not _is_progress(one.event) or latest[_voice(one.event)] is one
+        ]
+        given_up = len(waiting) - self._leave(key, left[-_MANY:])
+        if given_up:
+            self._metrics.events_discarded.labels("given_up").inc(given_up)
+            message = "%d events given up before they were stored: the status cannot be written"
+            logger.warning(message, given_up, extra={"task": str(key)})
+
+    def _leave(self, key: TaskKey, left: list[_Waiting]) -> int:
+        """Let ``left`` wait on, some of those that do, and settle the others; how many are left."""
+        kept = set(map(id, left))
+        for one in self._events.pop(key, ()):
+            if id(one) not in kept:
+                self.ledger.settle(one.receipt)
+                self._count -= 1
+        if left:
+            self._events[key] = left
+        return len(left)
 
     def _read(self, record: Record, now: datetime) -> ReceivedEvent | None:
         try:
@@ -119,7 +154,13 @@ class Inbox:
 
 def _is_more_of_the_same(last: ReceivedEvent, received: ReceivedEvent) -> bool:
     """Whether a look is due for the one before that will see this one as well: mere progress."""
-    before, payload = last.event.payload, received.event.payload
-    return payload.producer == before.producer and (
-        payload.status is before.status is EventStatus.LOADING
-    )
+    is_same_voice = last.event.payload.producer == received.event.payload.producer
+    return is_same_voice and _is_progress(last) and _is_progress(received)
+
+
+def _is_progress(received: ReceivedEvent) -> bool:
+    return received.event.payload.status is EventStatus.LOADING
+
+
+def _voice(received: ReceivedEvent) -> tuple[str, int]:
+    return received.event.payload.producer, received.partition

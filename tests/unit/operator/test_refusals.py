@@ -159,3 +159,19 @@ async def test_the_last_failure_is_the_one_to_retry_for():
     with pytest.raises(ApiError) as caught:
         await world.reconciler.reconcile(KEY)
     assert caught.value.status == 500
+
+
+@pytest.mark.parametrize("status", [403, 500])
+async def test_a_task_whose_status_is_refused_does_not_stop_the_events_of_others(status):
+    world = await running()
+    accept, world.api.put_status = world.api.put_status, refusing(status)
+    for written in range(150):
+        world.say("loading", written=written)
+    world.reconciler._effects._budget.forget(KEY)
+    await wait(world, 1)
+    assert len(world.inbox) == 1
+    world.api.put_status = accept
+    world.say("finished", written=150)
+    await wait(world, 60)
+    assert world.status.records_written == 150
+    assert world.inbox.ledger.committable() == {0: len(world.topic)}
