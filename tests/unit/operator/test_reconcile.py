@@ -448,6 +448,36 @@ async def test_a_job_that_comes_to_be_after_its_task_has_ended_or_rests_is_delet
     assert world.api.created == ["btc-1"]
 
 
+@pytest.mark.parametrize("is_deaf", [False, True])
+@pytest.mark.parametrize("requests", range(5))
+async def test_a_suspension_while_the_operator_is_down_makes_no_job_twice(requests, is_deaf):
+    """Killed after any request of a life; its worker answers the stop or loses its Job."""
+    world = Harness()
+    world.api.failures = [*[None] * requests, CrashError()]
+    with pytest.raises(CrashError):
+        await world.settle()
+    if "btc-1" in world.api.jobs:
+        world.pod(None)
+    world.change(suspend=True)
+    world.start()
+    await world.settle()
+    if world.sender.sent and not is_deaf:
+        world.say("interrupted")
+        world.pod(0)
+        world.job_ends()
+    for _ in range(2):
+        world.now += timedelta(seconds=31)
+        await world.settle()
+        world.api.end_deletions()
+        world.api.pods = {}
+        await world.sweep()
+    assert world.status.phase == "Suspended"
+    world.change(suspend=False)
+    await world.settle()
+    made = len(world.api.created)
+    assert world.status.attempts == made == (2 if requests > 2 else 1)
+
+
 async def test_a_job_that_the_watch_does_not_show_is_looked_up_before_it_counts_as_gone():
     world = Harness()
     await world.settle()

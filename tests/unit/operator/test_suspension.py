@@ -263,12 +263,16 @@ def test_deciding_again_about_a_task_at_rest_changes_nothing():
             assert at_rest(plan).status.conditions == status.conditions
 
 
-def test_a_suspension_of_a_job_that_was_deleted_before_it_was_remembered_is_resumed():
+@pytest.mark.parametrize("pod", [None, make_pod()])
+def test_a_job_that_was_deleted_for_a_suspension_before_anybody_followed_it_is_not_made_again(pod):
     stored = decide(Observed(make_task()), RULES, NOW).status
-    asked = look(make_task(stored, suspend=True), "active").status
-    assert asked.stop is not None
-    rests = at_rest(look(make_task(asked, suspend=True), "none", at=1)).status
-    resumed = look(make_task(rests), "none", at=2)
-    assert resumed.create == stored.current_attempt
+    asked = look(make_task(stored, suspend=True), "active", pod).status
+    assert asked.current_attempt.job_uid == "job-uid-1"
+    late = look(make_task(asked, suspend=True), "active", pod, at=30)
+    assert late.delete_job is Propagation.FOREGROUND
+    rests = at_rest(look(make_task(late.status, suspend=True), "none", at=31)).status
+    assert rests.attempt_history[-1].outcome == "Suspended"
+    resumed = look(make_task(rests), "none", at=32)
+    assert (resumed.create.number, resumed.status.attempts) == (2, 2)
+    assert resumed.create.producer_id != stored.current_attempt.producer_id
     assert resumed.status.stop is None
-    assert look(make_task(resumed.status), "active", make_pod(), at=3).status.phase == "Starting"

@@ -10,6 +10,7 @@ from loadertask_operator.manifests.environment import next_attempt
 from loadertask_operator.observed import POD_PATIENCE
 from loadertask_operator.outlook import Outlook, plan_for
 from loadertask_operator.plan import Notice, Plan
+from loadertask_operator.policies.adoption import with_job
 from loadertask_operator.policies.deadlines import active_deadline, startup_deadline
 from loadertask_operator.policies.progress_deadline import progress_deadline
 from loadertask_operator.policies.turn import starts_next
@@ -68,7 +69,7 @@ def follow(situation: Situation) -> Plan:
     if situation.is_held_back and course in (Course.STARTING, Course.RUNNING):
         phase, reason = Phase.PENDING, Reason.JOB_SUSPENDED
     until = verdict.until if isinstance(verdict, Underway) else None
-    situation = _with_job(situation)
+    situation = with_job(situation)
     times = [until, startup_deadline(situation), active_deadline(situation)]
     times += [progress_deadline(situation), _pod_expected_at(situation)]
     job = situation.observed.own_job
@@ -91,18 +92,6 @@ def _pod_expected_at(situation: Situation) -> datetime | None:
     """When to ask why there is no pod."""
     job = situation.observed.own_job
     return job.created_at + POD_PATIENCE if job and not situation.pods else None
-
-
-def _with_job(situation: Situation) -> Situation:
-    """Remember which Job the attempt is: a missing one is then never simply created again."""
-    job, attempt = situation.observed.own_job, situation.attempt
-    if job is None or attempt is None or attempt.job_uid:
-        return situation
-    begun = job.created_at
-    return situation.with_status(
-        current_attempt=attempt.model_copy(update={"job_uid": job.uid, "start_time": begun}),
-        start_time=situation.status.start_time or begun,
-    )
 
 
 def _accepted(situation: Situation) -> Claim:

@@ -13,6 +13,7 @@ from loadertask_operator.arbitration import Outcome
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
 from loadertask_operator.outlook import Outlook, plan_for
 from loadertask_operator.plan import Plan, Propagation
+from loadertask_operator.policies.adoption import with_job
 from loadertask_operator.policies.endings import end_task
 from loadertask_operator.policies.leftovers import job_deletion, without_orphans
 from loadertask_operator.situation import Situation
@@ -68,6 +69,8 @@ def stop_on_request(situation: Situation) -> Plan | None:
 
 def stopping_plan(situation: Situation, message: str) -> Plan:
     """The plan of the next step of a stop."""
+    # Its Job may be deleted before anybody has followed it.
+    situation = with_job(situation)
     step = next_step(situation)
     running = None
     if situation.job_may_run and not situation.worker_was_seen:
