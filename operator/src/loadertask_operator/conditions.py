@@ -72,6 +72,16 @@ class Reason(StrEnum):
     SETTLED = "Settled"
 
 
+class EventReason(StrEnum):
+    """Reasons of Kubernetes Events that no condition has; most Events bear one of ``Reason``."""
+
+    JOB_CREATED = "JobCreated"
+    ARBITRATED = "Arbitrated"
+    GRACEFUL_STOP_SKIPPED = "GracefulStopSkipped"
+    GRACEFUL_STOP_TIMED_OUT = "GracefulStopTimedOut"
+    ORPHAN_DELETED = "OrphanDeleted"
+
+
 TERMINAL_TYPES = (ConditionType.COMPLETE, ConditionType.FAILED)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from loadertask_operator.cleanup import Cleanup
-from loadertask_operator.conditions import is_terminal
+from loadertask_operator.conditions import EventReason, is_terminal
 from loadertask_operator.configuration import Configuration
 from loadertask_operator.errors import ConflictError, InvalidError, RefusedError, UnavailableError
 from loadertask_operator.expectation import expectation
@@ -168,7 +168,8 @@ class Effects:
         )
         expected = expectation(live.spec, self._around.clock())
         message = f"created Job {job.name}" + (f": {expected}" if expected else "")
-        await self._around.api.post_event(task, Notice("JobCreated", message))
+        notice = Notice(EventReason.JOB_CREATED.value, message)
+        await self._around.api.post_event(task, notice)
         return 0
 
     def _note_refusal(self, task: LoaderTask, error: RefusedError) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadertask_operator.conditions import is_terminal
+from loadertask_operator.conditions import EventReason, is_terminal
 from loadertask_operator.plan import Notice, Plan, Propagation
 from loadertask_operator.policies.leftovers import job_deletion, without_orphans
 from loadertask_operator.policies.stopping import stopping_plan
@@ -18,7 +18,9 @@ def on_deletion(situation: Situation) -> Plan | None:
         return Plan(status=task.status, needs_finalizer=False)
     if task.skips_graceful_stop:
         notice = Notice(
-            "GracefulStopSkipped", "deleted without a graceful stop, as annotated", True
+            EventReason.GRACEFUL_STOP_SKIPPED.value,
+            "deleted without a graceful stop, as annotated",
+            is_warning=True,
         )
         return _let_go(situation, notice)
     stop = situation.status.stop
@@ -27,7 +29,7 @@ def on_deletion(situation: Situation) -> Plan | None:
     give_up_at = begun + situation.stop_timeout + situation.rules.grace
     if situation.now >= give_up_at:
         notice = Notice(
-            "GracefulStopTimedOut",
+            EventReason.GRACEFUL_STOP_TIMED_OUT.value,
             "the Job did not end in time: the task is let go, its Job is left to the cluster",
             is_warning=True,
         )

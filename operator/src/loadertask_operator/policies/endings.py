@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from loadertask_contract.exit_codes import Recovery
 from loadertask_operator.arbitration import Ending, Outcome, judge
 from loadertask_operator.bans import MAX_BAN, believable
-from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
+from loadertask_operator.conditions import Claim, ConditionType, EventReason, Reason, Truth
 from loadertask_operator.fold import at_rest
 from loadertask_operator.observed import PodState, termination_of
 from loadertask_operator.outlook import Outlook, plan_for
@@ -157,7 +157,7 @@ def end_task(
     ending = ConditionType.FAILED if is_failure else ConditionType.COMPLETE
     notices = [Notice(reason.value, message or reason.value, is_warning=is_failure)]
     if warning:
-        notices.append(Notice("Arbitrated", warning, is_warning=True))
+        notices.append(Notice(EventReason.ARBITRATED.value, warning, is_warning=True))
     return plan_for(
         situation.with_status(completion_time=situation.moment),
         Outlook(

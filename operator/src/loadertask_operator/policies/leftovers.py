@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from loadertask_operator.conditions import EventReason
 from loadertask_operator.observed import PodState
 from loadertask_operator.plan import Notice, Plan, Propagation
 from loadertask_operator.situation import Situation
@@ -27,8 +28,9 @@ def job_deletion(situation: Situation) -> Propagation | None:
 def without_orphans(plan: Plan, situation: Situation) -> Plan:
     """``plan``, which also asks the pods to end that no Job will bring to their end."""
     pods = _orphans(situation)
+    reason = EventReason.ORPHAN_DELETED.value
     notices = tuple(
-        Notice("OrphanDeleted", f"pod {pod.name} has outlived its Job: it is deleted", True)
+        Notice(reason, f"pod {pod.name} has outlived its Job: it is deleted", is_warning=True)
         for pod in pods
     )
     return replace(plan, delete_pods=pods, notices=(*plan.notices, *notices))

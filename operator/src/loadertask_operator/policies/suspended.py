@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth
+from loadertask_operator.conditions import Claim, ConditionType, EventReason, Reason, Truth
 from loadertask_operator.outlook import Outlook, plan_for
 from loadertask_operator.plan import Notice, Plan
 from loadertask_operator.policies.acceptance import objection
@@ -39,5 +39,6 @@ def suspended_plan(situation: Situation, warning: str = "") -> Plan:
 
 def _notices(news: str, warning: str) -> tuple[Notice, ...]:
     told = [Notice(Reason.SUSPENDED.value, news)] if news else []
-    warned = [Notice("Arbitrated", warning, is_warning=True)] if warning else []
-    return (*told, *warned)
+    if warning:
+        told.append(Notice(EventReason.ARBITRATED.value, warning, is_warning=True))
+    return tuple(told)
