@@ -13,6 +13,7 @@ from loadertask_operator.conditions import is_terminal
 from loadertask_operator.decide import decide
 from loadertask_operator.effects import Effects, Surroundings
 from loadertask_operator.errors import ConflictError, NotFoundError
+from loadertask_operator.listening import Listening
 from loadertask_operator.manifests.environment import environment_of, next_attempt
 from loadertask_operator.observed import JobState, Observed
 from loadertask_operator.pod_refusals import PodRefusals
@@ -38,19 +39,13 @@ class Reconciler:
         self._turns = Turns(around.store, configuration.worker_kafka_servers, wake)
         self._effects = Effects(around, self._turns)
         self._rules = Rules(grace=configuration.grace)
-        # Nothing is known of the broker yet, but that nothing has been read.
-        self._is_listening: bool | None = None
-        self._listening_since = around.clock()
+        self._listening = Listening(around.clock(), configuration.grace)
         self._absent_jobs: dict[TaskKey, tuple[str, str]] = {}
 
     def note_broker(self, is_reachable: bool) -> bool:
         """All events have been read, or none can be; whether that is news."""
         self._around.inbox.note_reader(is_reachable)
-        if self._is_listening is is_reachable:
-            return False
-        self._is_listening = is_reachable
-        self._listening_since = self._around.clock()
-        return True
+        return self._listening.note(self._around.clock(), is_reachable=is_reachable)
 
     async def reconcile(self, key: TaskKey) -> float | None:
         """Do what is to be done now; the seconds until time alone may change that."""
@@ -86,9 +81,9 @@ class Reconciler:
             pod=telling_pod(pods, job),
             shard_pods=pods if task.status.shards else (),
             events=self._around.inbox.pending(task.key),
-            broker_is_reachable=self._is_listening is not False,
-            has_caught_up=self._is_listening is True,
-            listening_since=self._listening_since,
+            broker_is_reachable=self._listening.is_possible,
+            has_caught_up=self._listening.has_caught_up,
+            listening_since=self._listening.since,
             spec_problems=() if attempt else self._render_problems(task),
             rival=self._turns.rival_of(task) if not is_terminal(task.status) else None,
             other_stopped_at=self._turns.other_stopped_at(task),
