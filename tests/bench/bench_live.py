@@ -56,6 +56,9 @@ class Reporter:
         """A hole would spoil the order that the stopwatch relies on."""
         raise AssertionError(text)
 
+    def lacks(self, text: str) -> None:
+        self.tell(text)
+
     def waits(self, why: str, for_s: float) -> None:
         """A wait shows in what is measured."""
 

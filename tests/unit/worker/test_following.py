@@ -74,6 +74,9 @@ class Surroundings:
     def tell(self, text: str) -> None:
         raise AssertionError(text)
 
+    def lacks(self, text: str) -> None:
+        self.tell(text)
+
     def waits(self, why: str, for_s: float) -> None:
         raise AssertionError(why)
 

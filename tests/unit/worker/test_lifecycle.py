@@ -323,3 +323,21 @@ def test_why_nothing_was_to_be_loaded_is_told_at_the_end(earlier: int) -> None:
     _, events = live(plan, LoadEnded(complete=True))
     why = "" if earlier else ". No 1d candle opens in it"
     assert events[-1].payload.message == f"Loaded and published {earlier} records{why}"
+
+
+@pytest.mark.parametrize(
+    ("gaps", "said"),
+    [
+        (0, "Loaded and published 1000 records"),
+        (2, "Loaded and published 1000 records; gap 0; gap 1"),
+        (5, "Loaded and published 1000 records; gap 0; gap 1; gap 2; 2 more gaps"),
+    ],
+)
+def test_what_nobody_has_of_a_load_without_a_total_is_told_and_said_again_at_its_end(
+    gaps: int, said: str
+) -> None:
+    trades = replace(START, total=None)
+    told = [Told(f"gap {number}", is_gap=True) for number in range(gaps)]
+    _, events = live(trades, Told("no gap"), *told, SOME, LoadEnded(complete=True))
+    messages = [event.payload.message for event in events]
+    assert messages[2:] == [*(each.text for each in told), said]

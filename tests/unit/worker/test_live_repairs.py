@@ -60,6 +60,9 @@ class Run:
     def tell(self, text: str) -> None:
         self.told.append(text)
 
+    def lacks(self, text: str) -> None:
+        self.tell(text)
+
     def waits(self, why: str, for_s: float) -> None:
         pass
 

@@ -40,9 +40,13 @@ class LagMeasured:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Something happened that people should know; the load goes on."""
+    """Something happened that people should know; the load goes on.
+
+    A gap is what nobody has of what was asked for: the end of the load says so again.
+    """
 
     text: str
+    is_gap: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 CRASHED = 1
 """Exit code of a bug: none of the contract's, so it counts as a crash and is tried again."""
 
+# At the end of a load: each was told as it was seen.
+_GAPS_TOLD = 3
 # Readers refuse messages above 64 KiB; people stop reading long before.
 _MAX_MESSAGE_CHARACTERS = 4_000
 
@@ -86,6 +88,7 @@ class Lifecycle:
     waiting: str = ""
     waiting_until_s: float = 0.0
     progress: Progress = field(default_factory=Progress)
+    gaps: tuple[str, ...] = ()
     final: Event | None = None
     exit_code: int | None = None
 
@@ -112,7 +115,9 @@ def advance(state: Lifecycle, given: Input, now_s: float) -> Step:
             return _start(state, given, now_s)
         case RecordsCommitted() | LagMeasured() | Waiting():
             return _noted(state, given, now_s), ()
-        case Told(text):
+        case Told(text, is_gap):
+            if is_gap:
+                state = replace(state, gaps=(*state.gaps, text))
             return state, (_event(state, EventStatus.LOADING, text, now_s),)
         case HeartbeatDue() | Pinged():
             return _report(state, now_s)
@@ -190,7 +195,10 @@ def _missing(state: Lifecycle) -> str:
     total = state.progress.total
     if total == state.records == 0:
         return f". {state.plan}"
-    if total is None or state.records >= total:
+    if total is None:
+        told, more = state.gaps[:_GAPS_TOLD], len(state.gaps[_GAPS_TOLD:])
+        return "".join(f"; {each}" for each in (*told, *([f"{more} more gaps"] if more else [])))
+    if state.records >= total:
         return ""
     return f"; {total} were expected, the venue has no more"
 

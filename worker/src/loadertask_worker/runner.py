@@ -161,6 +161,10 @@ class Attempt:
         """A sentence of the task for people; see ``tasks.Reporter``."""
         self._give(inputs.Told(text))
 
+    def lacks(self, text: str) -> None:
+        """What nobody has; see ``tasks.Reporter``."""
+        self._give(inputs.Told(text, is_gap=True))
+
     def waits(self, why: str, for_s: float) -> None:
         """What nothing comes for; see ``tasks.Reporter``."""
         self._give(inputs.Waiting(why, for_s))

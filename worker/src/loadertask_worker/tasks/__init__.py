@@ -33,6 +33,9 @@ class Reporter(Protocol):
     def tell(self, text: str) -> None:
         """Log a sentence for people, and send it as the message of a ``loading`` event."""
 
+    def lacks(self, text: str) -> None:
+        """Tell what nobody has of what was asked for; the last event repeats it."""
+
     def waits(self, why: str, for_s: float) -> None:
         """Have the next reports say ``why`` nothing comes, for up to ``for_s`` seconds from now."""
 
