@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 
 from loadertask_worker.binance import archive as client
 from loadertask_worker.binance.archive import SMALL_BYTES, Archive, Large, binance_archive
-from loadertask_worker.binance.archive_rows import ArchiveFileError
+from loadertask_worker.binance.archive_rows import ArchiveFileError, ArchiveLostError
 from loadertask_worker.errors import ConfigurationError
 
 pytestmark = pytest.mark.integration
@@ -28,6 +28,8 @@ class Files:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.down: set[str] = set()
+        # Seconds that it asks to wait, one for each answer until there are none left.
+        self.rests_s: list[int] = []
         self.bodies: dict[str, bytes] = {}
         app = web.Application()
         app.add_routes([web.get("/{path:.*}", self._answer)])
@@ -42,6 +44,8 @@ class Files:
         self.asked.append(path)
         if path in self.down:
             return web.Response(status=503)
+        if self.rests_s:
+            return web.Response(status=429, headers={"Retry-After": str(self.rests_s.pop())})
         body = self.bodies[path]
         if not path.startswith("chunked"):
             return web.Response(body=body)
@@ -114,6 +118,51 @@ async def test_an_archive_that_is_down_is_not_asked_again(files: Files, archive:
     with pytest.raises(ArchiveFileError, match="gives no answer"):
         await archive.fetch("b", small_only=True)
     assert len(files.asked) == asked
+
+
+async def test_an_archive_that_is_down_is_asked_again_where_nothing_stands_in_for_it(
+    files: Files, archive: Archive
+) -> None:
+    files.put("a", b"a")
+    files.down.add("a.zip")
+    for _ in range(2):
+        with pytest.raises(ArchiveLostError, match="gives no answer: ClientResponseError 503"):
+            await archive.fetch("a", small_only=True, is_needed=True)
+    files.down.clear()
+    with pytest.raises(ArchiveLostError):
+        await archive.fetch("a", small_only=True)
+    assert await archive.fetch("a", small_only=True, is_needed=True)
+    assert await archive.fetch("a", small_only=True), "it has answered"
+
+
+async def test_an_archive_that_was_down_is_asked_again_after_some_time(
+    files: Files, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_WITHOUT_IT_S", 0.0)
+    files.put("a", b"a")
+    files.rests_s = [2]
+    with pytest.raises(ArchiveLostError, match="ClientResponseError 429"):
+        await archive.fetch("a", small_only=True)
+    assert len(files.asked) == 1, "it asked for more than REST is waited for"
+    with pytest.raises(ArchiveLostError):
+        await archive.fetch("a", small_only=True)
+    assert len(files.asked) == 1
+    files.put("b", b"b")
+    files.down.add("b.zip")
+    with pytest.raises(ArchiveLostError):
+        await archive.fetch("b", small_only=True, is_needed=True)
+    assert await archive.fetch("a", small_only=True)
+
+
+async def test_a_rest_that_the_archive_asks_for_costs_no_patience(
+    files: Files, archive: Archive
+) -> None:
+    files.put("a", b"a")
+    files.rests_s = [1, 1]
+    assert await archive.fetch("a", small_only=True)
+    files.rests_s = [2]
+    assert await archive.fetch("a", small_only=True, is_needed=True)
+    assert files.rests_s == []
 
 
 async def test_a_checksum_that_is_none_is_an_error(files: Files, archive: Archive) -> None:

@@ -22,7 +22,7 @@ from loadertask_devstack.venue.state import VenueSettings
 from loadertask_devstack.venue.symbols import SYMBOLS
 from loadertask_worker.binance.archive import Archive, binance_archive
 from loadertask_worker.binance.rest import BinanceRest, binance_rest
-from loadertask_worker.errors import BannedError, RejectedError, SourceError
+from loadertask_worker.errors import ArchiveNeededError, BannedError, RejectedError, SourceError
 from loadertask_worker.history_plan import candle_segments, trade_segments
 from loadertask_worker.kafka.records import Page
 from loadertask_worker.tasks.candle_source import CandleSource
@@ -55,6 +55,9 @@ class Walk:
 
     def tell(self, text: str) -> None:
         self.told.append(text)
+
+    def lacks(self, text: str) -> None:
+        self.tell(text)
 
     def waits(self, why: str, for_s: float) -> None:
         raise AssertionError("nobody but REST waits, and it was given nobody to tell")
@@ -187,7 +190,7 @@ async def test_an_archive_that_cannot_be_reached_is_asked_once_and_done_without(
         await walk.candles(THREE_DAYS)
     assert walk.records == await source_candles(replay, THREE_DAYS)
     (told,) = walk.told
-    assert told.startswith("REST stands in for LOADER_ARCHIVE_URL from now on: the archive gives")
+    assert told.startswith("REST stands in for LOADER_ARCHIVE_URL for now: the archive gives")
 
 
 # A file has rows from after it. The columns of the times in files follow.
@@ -327,6 +330,115 @@ async def test_trades_that_rest_no_longer_has_come_from_the_archive() -> None:
         assert requests(replay, "/api/v3/aggTrades") == 1
 
 
+# REST keeps none of these any more; the archive has a file of each day.
+OLD_DAYS = "2023-01-02:2023-01-05"
+OLD_FILE = "/data/spot/daily/aggTrades/QUIETUSDT/QUIETUSDT-aggTrades-2023-01-0%d.zip"
+KEPT_SINCE = "2023-01-17T00:0"
+
+
+@pytest.fixture
+async def trimmed() -> AsyncIterator[RunningVenue]:
+    async with running_venue(VenueSettings(retained_days=3)) as running:
+        running.state.clock.step(now_ms=parse_time_range("2023-01-20:2023-01-21").start_ms)
+        yield running
+
+
+def old_trades(replay: RunningVenue, *days: int) -> list[bytes]:
+    ranges = (f"2023-01-0{day}:2023-01-0{day + 1}" for day in days)
+    return [
+        record for each in ranges for record in source_trades(replay, each, Trades.AGGREGATE, QUIET)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("day", "fault", "why"),
+    [
+        (2, FaultKind.WRONG_CHECKSUM, "its sha256 is"),
+        (3, FaultKind.ROWS_DOUBLED, "was due"),
+        (3, FaultKind.RESET, "the archive gives no answer"),
+        (4, FaultKind.WRONG_CHECKSUM, "its sha256 is"),
+    ],
+)
+async def test_a_bad_file_of_trades_that_rest_no_longer_keeps_ends_the_attempt(
+    trimmed: RunningVenue, day: int, fault: FaultKind, why: str
+) -> None:
+    break_file(trimmed, fault, OLD_FILE % day)
+    async with walking(trimmed, patience_s=0.5) as walk:
+        with pytest.raises(ArchiveNeededError) as ended:
+            await walk.trades(OLD_DAYS, Trades.AGGREGATE)
+    for part in (f"QUIETUSDT-aggTrades-2023-01-0{day}", why, KEPT_SINCE):
+        assert part in str(ended.value)
+    whole = old_trades(trimmed, *range(2, day))
+    assert walk.records[: len(whole)] == whole
+    rest = walk.records[len(whole) :]
+    assert rest == old_trades(trimmed, day)[: len(rest)]
+    assert bool(rest) == (fault is FaultKind.ROWS_DOUBLED)
+
+
+async def test_a_file_that_rest_cannot_replace_is_waited_for_longer(trimmed: RunningVenue) -> None:
+    # More than it is waited for where REST stands in; the second answer is the file.
+    busy = {"status": 503, "retry_after_s": 1, "times": 1}
+    break_file(trimmed, FaultKind.STATUS, OLD_FILE % 3, **busy)
+    async with walking(trimmed, patience_s=0.5) as walk:
+        await walk.trades(OLD_DAYS, Trades.AGGREGATE)
+    assert walk.is_done
+    assert walk.records == old_trades(trimmed, 2, 3, 4)
+    told = "Waiting for the archive's file QUIETUSDT-aggTrades-2023-01-0"
+    assert [each[: len(told)] for each in walk.told] == [told] * len(walk.told)
+
+
+NOBODY = "Nobody has the trades "
+
+
+@pytest.mark.parametrize(
+    ("day", "told"),
+    [
+        (2, f"{NOBODY}of [2023-01-02T00:00:00Z, 2023-01-03T00:0"),
+        (3, "REST has no trades with the ids "),
+        (4, f"{NOBODY}from id "),
+    ],
+)
+async def test_trades_of_a_day_that_nobody_has_are_told(
+    trimmed: RunningVenue, day: int, told: str
+) -> None:
+    break_file(trimmed, FaultKind.EMPTY_404, OLD_FILE % day)
+    break_file(trimmed, FaultKind.EMPTY_404, f"{OLD_FILE % day}.CHECKSUM")
+    async with walking(trimmed) as walk:
+        await walk.trades(OLD_DAYS, Trades.AGGREGATE)
+    assert walk.is_done
+    assert walk.records == old_trades(trimmed, *({2, 3, 4} - {day}))
+    assert walk.told
+    assert walk.told[0].startswith(told)
+
+
+async def test_without_an_archive_trades_that_rest_no_longer_keeps_are_told(
+    trimmed: RunningVenue,
+) -> None:
+    async with binance_rest(trimmed.url, patience_s=PATIENCE_S, weight_share=1) as venue:
+        walk = Walk(venue, None)
+        await walk.trades(OLD_DAYS, Trades.AGGREGATE)
+        assert (walk.is_done, walk.records) == (True, [])
+        (told,) = walk.told
+        assert told.startswith(f"{NOBODY}of [2023-01-02T00:00:00Z, 2023-01-05T00:00:00Z)")
+        assert f"no archive is asked, and REST keeps nothing from before {KEPT_SINCE}" in told
+
+        walk = Walk(venue, None)
+        await walk.trades("2023-01-16:2023-01-18", Trades.AGGREGATE)
+    kept = source_trades(trimmed, "2023-01-17:2023-01-18", Trades.AGGREGATE, QUIET)
+    assert walk.records[-len(kept) + 5 :] == kept[5:]
+    assert walk.told[0].startswith(f"{NOBODY}of [2023-01-16T00:00:00Z, {KEPT_SINCE}")
+
+
+async def test_a_range_from_before_the_first_trade_lacks_nothing(replay: RunningVenue) -> None:
+    async with binance_rest(replay.url, patience_s=PATIENCE_S, weight_share=1) as venue:
+        walk = Walk(venue, None)
+        await walk.trades("2022-12-01:2022-12-30", Trades.AGGREGATE)
+        await walk.trades("2022-12-30T00:00/2023-01-01T01:00", Trades.AGGREGATE)
+    first = source_trades(replay, "2023-01-01T00:00/2023-01-01T01:00", Trades.AGGREGATE, QUIET)
+    assert first
+    assert (walk.records, walk.told) == (first, [])
+
+
 async def test_trades_go_on_in_the_middle_of_a_file(replay: RunningVenue, walk: Walk) -> None:
     expected = source_trades(replay, TRADE_DAY, Trades.AGGREGATE, QUIET)
     first = replay.state.tape(QUIET).before(parse_time_range(TRADE_DAY).start_ms).aggregates
@@ -382,8 +494,8 @@ async def test_pages_of_trades_are_right_or_refused(
     kind = Trades.AGGREGATE if "agg" in path else Trades.RAW
     # A day that has no file yet.
     replay.state.clock.step(now_ms=parse_time_range(TRADE_DAY).end_ms + HOUR_MS)
-    # Neither the first moment nor the end, which is asked for twice: a page of records.
-    rule = Match(path=path, nth=4 if kind is Trades.AGGREGATE else 2)
+    # Neither the first moment, nor the end (two requests), nor the oldest one: a page of records.
+    rule = Match(path=path, nth=5 if kind is Trades.AGGREGATE else 2)
     replay.state.faults.add([FaultRule(match=rule, times=times, fault=fault)])
     if times:
         await walk.trades(TRADE_DAY, kind)
@@ -397,7 +509,7 @@ async def test_pages_of_trades_are_right_or_refused(
 async def test_an_empty_page_of_trades_is_asked_for_again(replay: RunningVenue, walk: Walk) -> None:
     replay.state.clock.step(now_ms=parse_time_range(TRADE_DAY).end_ms + HOUR_MS)
     nothing = Fault(kind=FaultKind.ROWS_MISSING, rows=1_000)
-    match = Match(path="/api/v3/aggTrades", nth=4)
+    match = Match(path="/api/v3/aggTrades", nth=5)
     replay.state.faults.add([FaultRule(match=match, times=1, fault=nothing)])
     await walk.trades(TRADE_DAY, Trades.AGGREGATE)
     assert walk.records == source_trades(replay, TRADE_DAY, Trades.AGGREGATE, QUIET)

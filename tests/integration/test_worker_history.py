@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -104,7 +105,7 @@ async def test_cancelled_trades_are_left_out_and_leave_no_hole(
         if b'"price":0.0000' not in value
     ]
     assert await trades.values() == records
-    assert "The venue has no trades" not in ended.stderr
+    assert "REST has no trades" not in ended.stderr
 
 
 async def test_shards_of_one_load_add_up_to_it(candles: Task, venue: RunningVenue) -> None:
@@ -252,6 +253,53 @@ async def test_trades_that_begin_with_a_ban_await_its_end_where_the_archive_ends
     ended = await run_worker(quiet.but(TIME_RANGE=day).variables)
     assert ended.exit_code == 0, ended.stderr
     assert await quiet.values() == expected
+
+
+QUIET_FILE = "/data/spot/daily/aggTrades/QUIETUSDT/QUIETUSDT-aggTrades-2023-01-0%d.zip"
+
+
+@pytest.fixture
+async def trimmed(venue: RunningVenue) -> RunningVenue:
+    """REST keeps none of the trades any more."""
+    venue.state.clock.step(now_ms=parse_time_range("2023-01-20:2023-01-21").start_ms)
+    venue.state.retained_days = 3
+    return venue
+
+
+async def test_trades_that_only_a_bad_file_has_are_asked_for_again_by_the_next_attempt(
+    quiet: Task, trimmed: RunningVenue
+) -> None:
+    task = quiet.but(TIME_RANGE="2023-01-02:2023-01-04")
+    break_path(trimmed, QUIET_FILE % 3, FaultKind.WRONG_CHECKSUM)
+    ended = await run_worker(task.variables)
+    assert ended.exit_code == 75, ended.stderr
+    last = (await task.events())[-1]
+    assert (last.payload.status, last.progress.reason) == ("error", "ArchiveNeeded")
+    assert "QUIETUSDT-aggTrades-2023-01-03 cannot be used: its sha256 is" in last.payload.message
+    first_day = source_trades(trimmed, "2023-01-02:2023-01-03", Trades.AGGREGATE, QUIET)
+    assert await task.values() == first_day
+
+    trimmed.state.faults.clear()
+    ended = await run_worker(task.variables)
+    assert ended.exit_code == 0, ended.stderr
+    both_days = source_trades(trimmed, "2023-01-02:2023-01-04", Trades.AGGREGATE, QUIET)
+    assert await task.values() == both_days
+
+
+async def test_trades_that_nobody_has_are_told_at_the_end(
+    quiet: Task, trimmed: RunningVenue
+) -> None:
+    task = quiet.but(TIME_RANGE="2023-01-02:2023-01-04")
+    for path in (QUIET_FILE % 3, f"{QUIET_FILE % 3}.CHECKSUM"):
+        break_path(trimmed, path, FaultKind.EMPTY_404)
+    ended = await run_worker(task.variables)
+    assert ended.exit_code == 0, ended.stderr
+    first_day = source_trades(trimmed, "2023-01-02:2023-01-03", Trades.AGGREGATE, QUIET)
+    assert await task.values() == first_day
+    last = (await task.events())[-1]
+    assert last.payload.status == "finished"
+    gap = f"; Nobody has the trades from id {json.loads(first_day[-1])['trade_id'] + 1} on, of"
+    assert gap in last.payload.message
 
 
 async def test_trades_whose_first_file_is_not_there_begin_with_rest_once_a_ban_is_over(

@@ -24,6 +24,7 @@ def concrete(cls: type[LoadError] = LoadError) -> Iterator[type[LoadError]]:
 TREE = {
     "ConfigurationError": ("BadConfiguration", 78, GIVE_UP),
     "SourceUnavailableError": ("VenueUnavailable", 75, RETRY),
+    "ArchiveNeededError": ("ArchiveNeeded", 75, RETRY),
     "RateLimitedError": ("RateLimited", 75, RETRY),
     "BannedError": ("Banned", 69, Recovery.RETRY_AFTER_BAN),
     "RejectedError": ("RefusedByVenue", 65, GIVE_UP),
@@ -63,6 +64,11 @@ def test_reasons_are_unique_and_no_load_error_means_done() -> None:
         (errors.RejectedError("klines", 400, -1121, "Invalid symbol."), "(HTTP 400, code -1121)"),
         (errors.RejectedError("klines", 404, None, ""), "(HTTP 404)"),
         (errors.BannedError(datetime(2024, 1, 2, tzinfo=UTC)), "until 2024-01-02T00:00:00+00:00"),
+        (
+            errors.ArchiveNeededError("A-1m-2024-01-02", "HTTP 403", "nothing of it"),
+            "file A-1m-2024-01-02 cannot be used: HTTP 403; REST cannot stand in for it, it keeps"
+            " nothing of it",
+        ),
         (errors.SinkUnavailableError(60, "refused"), "unreachable for 60 s: refused"),
     ],
 )

@@ -6,6 +6,7 @@ Adapters raise only these, chained from the library's own error. They carry data
     ├── ConfigurationError          the task cannot work as it is told        give up   78
     ├── SourceError                 the venue
     │   ├── SourceUnavailableError  no usable answer                          retry     75
+    │   ├── ArchiveNeededError      a file cannot be had, REST lacks its rows retry     75
     │   ├── RateLimitedError        asked to wait                             retry     75
     │   ├── BannedError             this address is banned until …            hold      69
     │   ├── RejectedError           the request itself is refused             give up   65
@@ -66,6 +67,19 @@ class SourceUnavailableError(SourceError):
     def __init__(self, what: str) -> None:
         super().__init__(f"the venue gives no usable answer: {what}")
         self.what = what
+
+
+class ArchiveNeededError(SourceError):
+    """A file of the archive cannot be used, and REST no longer keeps what is in it."""
+
+    reason = "ArchiveNeeded"
+    exit_code = ExitCode.TRY_AGAIN
+
+    def __init__(self, file: str, why: str, kept: str) -> None:
+        """``kept`` is what REST keeps, in words that follow "it keeps"."""
+        what = f"the archive's file {file} cannot be used: {why}"
+        super().__init__(f"{what}; REST cannot stand in for it, it keeps {kept}")
+        self.file = file
 
 
 class RateLimitedError(SourceError):

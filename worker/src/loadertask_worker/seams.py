@@ -86,7 +86,7 @@ class Seam:
 
         """
         self.floor, self.due = floor, grid(floor)
-        self.grid, self._step, self._is_sure = grid, step, is_sure
+        self.grid, self._step, self.is_sure = grid, step, is_sure
         # Nobody knows yet where to begin.
         self.is_open = floor == ANYWHERE
 
@@ -102,7 +102,7 @@ class Seam:
     @property
     def lowest(self) -> int:
         """The lowest position that is wanted."""
-        return self.floor if self._is_sure else 0
+        return self.floor if self.is_sure else 0
 
     def fit(self, rows: Rows) -> Iterator[Rows | Hole]:
         """Rows and the holes before and between them, in order; the seam moves past each.
@@ -115,7 +115,7 @@ class Seam:
         positions, start = rows.positions, 0
         while start < len(positions):
             first = positions[start]
-            if first < self.floor and self._is_sure:
+            if first < self.floor and self.is_sure:
                 raise OutOfOrderError(f"{first} comes where at least {self.floor} was due")
             if self.grid(first) != first:
                 raise OutOfOrderError(f"{first} is not on the grid")
@@ -129,13 +129,13 @@ class Seam:
     def pass_by(self, last: int) -> None:
         """Everything up to ``last`` is there, and it is a row."""
         self.floor, self.due = last + 1, last + self._step
-        self._is_sure, self.is_open = True, False
+        self.is_sure, self.is_open = True, False
 
     def reach(self, position: int) -> None:
         """Everything before ``position`` is there, as far as there is anything."""
         if position >= self.floor:
             self.floor, self.due = position, self.grid(position)
-            self._is_sure, self.is_open = True, False
+            self.is_sure, self.is_open = True, False
 
     def _dense_length(self, positions: list[int], start: int) -> int:
         """How many rows from ``start`` on follow each other with one step between them."""

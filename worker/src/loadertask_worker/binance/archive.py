@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING
 import aiohttp
 
 from loadertask_worker import metrics
+from loadertask_worker.binance.answers import Answer
 from loadertask_worker.binance.archive_rows import ArchiveFileError, ArchiveLostError
 from loadertask_worker.binance.proxies import proxy_of
 from loadertask_worker.errors import ConfigurationError
@@ -42,8 +43,13 @@ _MOST_BYTES = 1024 * 1024 * 1024
 _MOST_CHECKSUM_BYTES = 4_096
 _CHUNK_BYTES = 128 * 1024
 _TRIES = 2
-# REST stands in for an archive that cannot be reached: no reason to wait for long.
+# Where REST stands in for an archive that cannot be reached, there is no reason to wait for long;
+# after this time without it, a file is asked for again.
 _LONGEST_PATIENCE_S = 15.0
+_WITHOUT_IT_S = 60.0
+# What the archive may ask to wait where nothing stands in for it, and how often in a row.
+_LONGEST_REST_S = 300.0
+_RESTS_IN_A_ROW = 5
 _CONNECT_S = 10.0
 _READ_S = 10.0
 _CHECKSUM = re.compile(r"([0-9a-fA-F]{64})\s")
@@ -65,11 +71,19 @@ class Archive:
 
     def __init__(self, session: aiohttp.ClientSession, patience_s: float) -> None:
         self._session = session
-        self._patience_s = min(patience_s, _LONGEST_PATIENCE_S)
-        self._lost = ""
+        self._patience_s = patience_s
+        self._lost, self._lost_until_s = "", 0.0
 
-    async def fetch(self, file: str, *, small_only: bool) -> IO[bytes] | Large | None:
+    async def fetch(
+        self, file: str, *, small_only: bool, is_needed: bool = False
+    ) -> IO[bytes] | Large | None:
         """The zip ``file`` (a path without ending), verified; None where there is no such file.
+
+        Args:
+            file: below the archive's address.
+            small_only: a large one is not fetched, only said to be large.
+            is_needed: nothing stands in for it: it is asked for with all the patience there is,
+                and also where the archive gave no answer a moment ago.
 
         Raises:
             ArchiveFileError: it cannot be had whole.
@@ -77,21 +91,21 @@ class Archive:
         """
         for tries_left in reversed(range(_TRIES)):
             try:
-                return await self._verified(file, small_only=small_only)
+                return await self._verified(file, small_only=small_only, is_needed=is_needed)
             except _MissingError:
                 metrics.ARCHIVE_FILES.labels("absent").inc()
                 return None
             except ArchiveFileError as error:
-                if not tries_left or self._lost:
+                if not tries_left or isinstance(error, ArchiveLostError):
                     raise
                 log.warning("%s: %s; fetching it again", file, error)
                 metrics.ARCHIVE_FILES.labels("fetched_again").inc()
         raise AssertionError("the last try returns or raises")
 
-    async def _verified(self, file: str, *, small_only: bool) -> IO[bytes] | Large:
-        wanted = await self._checksum(f"{file}.zip.CHECKSUM")
+    async def _verified(self, file: str, *, small_only: bool, is_needed: bool) -> IO[bytes] | Large:
+        wanted = await self._checksum(f"{file}.zip.CHECKSUM", is_needed=is_needed)
         most_bytes = SMALL_BYTES if small_only else _MOST_BYTES
-        body = await self._get(f"{file}.zip", most_bytes)
+        body = await self._get(f"{file}.zip", most_bytes, is_needed=is_needed)
         if isinstance(body, Large):
             if small_only:
                 return body
@@ -101,34 +115,39 @@ class Archive:
             raise ArchiveFileError(f"its sha256 is {body.sha256}, and should be {wanted}")
         return body.rewound()
 
-    async def _checksum(self, path: str) -> str:
-        body = await self._get(path, _MOST_CHECKSUM_BYTES)
+    async def _checksum(self, path: str, *, is_needed: bool) -> str:
+        body = await self._get(path, _MOST_CHECKSUM_BYTES, is_needed=is_needed)
         text = "" if isinstance(body, Large) else body.text()
         if not (found := _CHECKSUM.match(text)):
             raise ArchiveFileError(f"its checksum file holds {text[:80]!r}")
         return found[1].lower()
 
-    async def _get(self, path: str, most_bytes: int) -> _Body | Large:
+    async def _get(self, path: str, most_bytes: int, *, is_needed: bool) -> _Body | Large:
         """GET with patience; raises _MissingError for a 404."""
-        patience = Patience(self._patience_s)
+        longest_s = self._patience_s if is_needed else min(self._patience_s, _LONGEST_PATIENCE_S)
+        tries = _Tries(Patience(longest_s), _LONGEST_REST_S if is_needed else longest_s)
         while True:
-            if self._lost:
+            if not is_needed and time.monotonic() < self._lost_until_s:
                 raise ArchiveLostError(f"the archive gives no answer: {self._lost}")
             begun_s = time.monotonic()
             try:
-                return await self._answer(path, most_bytes)
+                answer = await self._answer(path, most_bytes)
             except ValueError as error:
                 message = f"is no address: {error}"
                 raise ConfigurationError.of("LOADER_ARCHIVE_URL", message) from error
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                took_s = time.monotonic() - begun_s
-                delay_s = patience.delay_after_failure(took_s, random.random())  # noqa: S311
+                rest_s = _asked_to_rest_s(error)
+                delay_s = tries.delay_s(time.monotonic() - begun_s, rest_s)
                 what = f"{type(error).__name__} {error}".rstrip()
                 if delay_s is None:
                     self._lost = what
+                    self._lost_until_s = time.monotonic() + max(rest_s, _WITHOUT_IT_S)
                     raise ArchiveLostError(f"the archive gives no answer: {what}") from error
                 log.warning("%s: %s; again in %.1f s", path, what, delay_s)
                 await asyncio.sleep(delay_s)
+            else:
+                self._lost_until_s = 0.0
+                return answer
 
     async def _answer(self, path: str, most_bytes: int) -> _Body | Large:
         async with self._session.get(path) as response:
@@ -142,6 +161,31 @@ class Archive:
             if (size := response.content_length or 0) > most_bytes:
                 return Large(size)
             return await _read(response, most_bytes)
+
+
+@dataclass(slots=True)
+class _Tries:
+    """How often a file is asked for; a rest that the archive asks for costs no patience."""
+
+    patience: Patience
+    longest_rest_s: float
+    rests: int = 0
+
+    def delay_s(self, took_s: float, rest_s: float) -> float | None:
+        """Seconds to wait after a failure, at which ``rest_s`` were asked for; None: no longer."""
+        if not rest_s:
+            return self.patience.delay_after_failure(took_s, random.random())  # noqa: S311
+        self.rests += 1
+        if rest_s > self.longest_rest_s or self.rests > _RESTS_IN_A_ROW:
+            return None
+        return rest_s
+
+
+def _asked_to_rest_s(error: Exception) -> float:
+    """What an answer asks to wait (`Retry-After`), in seconds; 0 where it does not."""
+    if not isinstance(error, aiohttp.ClientResponseError) or error.headers is None:
+        return 0.0
+    return Answer(error.status, error.headers, b"").retry_after_s or 0.0
 
 
 class _Body:

@@ -50,7 +50,7 @@ class TradePage:
     def told(self) -> list[str]:
         """What people should know of it."""
         return [
-            f"The venue has no trades with the ids {hole.start} to {hole.end - 1}"
+            f"REST has no trades with the ids {hole.start} to {hole.end - 1}"
             for hole in self.absent
         ]
 
@@ -112,11 +112,17 @@ class TradePages:
 
         A venue that keeps no trades from so early answers with the oldest it has.
         """
-        is_raw = self._kind is Trades.RAW
         if found := await self._aggregates_twice(startTime=time_ms):
-            return FirstTrade(found[0].first if is_raw else found[0].own, found[0].time_ms)
+            return self._first_of(found)
         newest_id = await self.newest_id()
         return FirstTrade(0 if newest_id is None else newest_id + 1)
+
+    async def oldest(self) -> FirstTrade | None:
+        """The oldest trade that REST keeps, as far as its aggregates say; None: it keeps none."""
+        # An id that is older than what is kept stands for the oldest kept one (#376).
+        if found := await self._aggregates_twice(fromId=0):
+            return self._first_of(found)
+        return None
 
     async def newest_id(self) -> int | None:
         """The id of the newest trade; None where there is none."""
@@ -136,6 +142,10 @@ class TradePages:
         if last is None:
             return 0
         return 1 + (last.last if self._kind is Trades.RAW else last.own)
+
+    def _first_of(self, found: Sequence[_Aggregate]) -> FirstTrade:
+        first = found[0]
+        return FirstTrade(first.first if self._kind is Trades.RAW else first.own, first.time_ms)
 
     async def _aggregates_twice(self, **selection: int) -> list[_Aggregate]:
         """The same, asked for again before it is believed that there are none."""

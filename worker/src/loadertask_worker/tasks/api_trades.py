@@ -77,7 +77,7 @@ class TradeTask(HistoryTask):
         end_ms = max(start_ms, min(self._slice.end_ms, now_ms - SETTLE_MS))
         source = TradeSource(venue, self._symbol, self._kind, reporter)
         if cursor:
-            source.go_on_at(cursor.position)
+            source.go_on_at(cursor.position, cursor.through_ms)
             start_ms = min(max(start_ms, cursor.through_ms), end_ms)
         else:
             await source.begin_at(start_ms)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from loadertask_contract.intervals import Interval, count_opens, next_open, open_at_or_after
+from loadertask_contract.time_range import from_epoch_ms
 from loadertask_worker.binance.archive_rows import CandleReader
 from loadertask_worker.binance.candle_pages import CandlePages
 from loadertask_worker.binance.rest import KLINES_WEIGHT, BinanceRest
@@ -73,6 +74,14 @@ class CandleSource:
     async def position_at(self, time_ms: int) -> int:
         """Candles stand where they open."""
         return time_ms
+
+    async def kept_instead(self, end_ms: int) -> None:
+        """REST keeps all candles."""
+
+    def unheld(self, until_ms: int) -> str:
+        """See ``history.Source``."""
+        begin, until = from_epoch_ms(self.seam.due), from_epoch_ms(until_ms)
+        return f"candles of [{begin:%FT%TZ}, {until:%FT%TZ})"
 
     def rest_pages(self, start: int, end: int) -> Iterator[Coroutine[None, None, Page]]:
         """A page for each window."""

@@ -1,8 +1,9 @@
 """The past in order: the archive's files where there are any, REST where there are none.
 
 Files are fetched ahead and published in order. Whatever a file lacks is seen at the next row, and
-REST is asked for it; a file that cannot be used is replaced by REST and told. Nothing here knows
-whether it loads candles or trades: that is the source's.
+REST is asked for it; a file that cannot be used is replaced by REST and told, or ends the attempt
+where REST no longer keeps what is in it. Nothing here knows whether it loads candles or trades:
+that is the source's.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from loadertask_worker.binance.archive_rows import (
     RowReader,
     pieces,
 )
-from loadertask_worker.errors import SinkError, SourceError
+from loadertask_worker.errors import ArchiveNeededError, SinkError, SourceError
 from loadertask_worker.ordered import boxed, in_order, until_stop
 from loadertask_worker.seams import Hole, OutOfOrderError, Rows, Seam
 
@@ -57,6 +58,15 @@ class Source(Protocol):
 
     async def position_at(self, time_ms: int) -> int:
         """A position after all rows before a moment that REST has, and before all others."""
+
+    async def kept_instead(self, end_ms: int) -> str | None:
+        """What REST keeps, in words, where it no longer keeps what comes next before a moment.
+
+        None where it has all of that: what it does not give then, the venue never had.
+        """
+
+    def unheld(self, until_ms: int) -> str:
+        """What comes next before a moment, in words: REST no longer keeps it."""
 
     def rest_pages(self, start: int, end: int) -> Iterable[Coroutine[None, None, Page]]:
         """Everything that REST has at positions in [start, end)."""
@@ -100,6 +110,9 @@ class History:
         self._source, self._seam, self._archive = source, source.seam, archive
         self._stop, self._reporter = stop, reporter
         self._reached_ms = 0
+        # How far sound files speak, and what REST keeps instead of what it is needed for.
+        self._covered_ms = 0
+        self._kept_instead: str | None = None
         self._archive_is_lost = False
         self.is_done = False
 
@@ -119,6 +132,7 @@ class History:
             self._end_if_stopped()
             async for page in self._rest_until(end_ms):
                 yield page
+            self._tell_unheld(end_ms)
         except _StoppedError:
             return
         yield self._source.end_page(end_ms)
@@ -127,40 +141,76 @@ class History:
     async def _ahead(self, segment: Segment) -> tuple[Segment, _Fetched]:
         return segment, await self._fetched(segment, small_only=True)
 
-    async def _fetched(self, segment: Segment, *, small_only: bool) -> _Fetched:
+    async def _fetched(
+        self, segment: Segment, *, small_only: bool, is_needed: bool = False
+    ) -> _Fetched:
         if self._archive is None or segment.file is None:
             return None
         try:
-            return await self._archive.fetch(segment.file, small_only=small_only)
+            return await self._archive.fetch(
+                segment.file, small_only=small_only, is_needed=is_needed
+            )
         except ArchiveFileError as error:
             return error
 
     async def _segment(self, segment: Segment, fetched: _Fetched) -> AsyncIterator[Page]:
-        if isinstance(fetched, Large):
+        if isinstance(fetched, Large | ArchiveLostError):
             fetched = await self._unless_stopped(self._fetched(segment, small_only=False))
         try:
             if isinstance(fetched, ArchiveFileError):
                 raise fetched
             if fetched is not None and not isinstance(fetched, Large):
-                with fetched as file:
-                    async for page in self._file(segment, file):
-                        yield page
-                metrics.ARCHIVE_FILES.labels("loaded").inc()
+                async for page in self._whole_file(segment, fetched):
+                    yield page
                 return
         except (ArchiveFileError, OutOfOrderError) as error:
+            needed = await self._if_needed(segment, error)
+            if needed is not None:
+                async for page in self._segment(segment, needed):
+                    yield page
+                return
             metrics.ARCHIVE_FILES.labels("replaced").inc()
             self._tell_replaced(segment, error)
         async for page in self._rest_until(segment.end_ms):
             yield page
 
+    async def _if_needed(self, segment: Segment, error: Exception) -> IO[bytes] | None:
+        """The file once more, where only the archive can have it; None where REST stands in.
+
+        Raises:
+            ArchiveNeededError: it cannot be used, and REST does not have what is in it.
+
+        """
+        kept = await self._unless_stopped(self._source.kept_instead(segment.end_ms))
+        if kept is None:
+            return None
+        if isinstance(error, ArchiveLostError):
+            self._reporter.tell(f"Waiting for the archive's file {segment.stem}: {error}")
+            asking = self._fetched(segment, small_only=False, is_needed=True)
+            fetched = await self._unless_stopped(asking)
+            if fetched is None:
+                return None
+            if not isinstance(fetched, Large | ArchiveFileError):
+                return fetched
+            error = fetched if isinstance(fetched, ArchiveFileError) else error
+        raise ArchiveNeededError(segment.stem, str(error), kept) from error
+
     def _tell_replaced(self, segment: Segment, error: Exception) -> None:
-        """Say which file REST stands in for, and once that it does for all that follow."""
+        """Say which file REST stands in for, and once that it does for those that follow."""
         is_lost = isinstance(error, ArchiveLostError)
         if is_lost and not self._archive_is_lost:
-            self._reporter.tell(f"REST stands in for LOADER_ARCHIVE_URL from now on: {error}")
+            self._reporter.tell(f"REST stands in for LOADER_ARCHIVE_URL for now: {error}")
         elif not is_lost:
             self._reporter.tell(f"The archive's file {segment.stem} is replaced by REST: {error}")
         self._archive_is_lost |= is_lost
+
+    async def _whole_file(self, segment: Segment, fetched: IO[bytes]) -> AsyncIterator[Page]:
+        with fetched as file:
+            async for page in self._file(segment, file):
+                yield page
+        metrics.ARCHIVE_FILES.labels("loaded").inc()
+        self._archive_is_lost = False
+        self._covered_ms = segment.end_ms
 
     async def _file(self, segment: Segment, file: IO[bytes]) -> AsyncIterator[Page]:
         """The file's rows that are wanted; what it lacks before and between them, by REST."""
@@ -171,6 +221,8 @@ class History:
                 rows = self._wanted(rows, segment.start_ms)
                 is_begun = len(rows) > 0
             wanted = rows.part(0, _first(rows.times_ms, segment.end_ms))
+            if len(wanted):
+                self._resume(wanted.times_ms[0])
             for piece in self._seam.fit(wanted):
                 if isinstance(piece, Hole):
                     async for page in self._lacked(self._rest(piece.start, piece.end)):
@@ -221,11 +273,28 @@ class History:
         if end_ms <= self._reached_ms:
             return
         end = await self._unless_stopped(self._source.position_at(end_ms))
+        if self._kept_instead is None and end_ms > self._covered_ms:
+            asking = self._source.kept_instead(end_ms)
+            self._kept_instead = await self._unless_stopped(asking)
         if self._seam.due < self._seam.grid(end):
+            self._resume(end_ms)
             async for page in self._rest(self._seam.floor, end):
                 yield page
         self._seam.reach(end)
         self._reached_ms = end_ms
+
+    def _resume(self, until_ms: int) -> None:
+        """Tell what nobody has before what comes next; where it is sure, its hole shows that."""
+        if self._seam.is_sure:
+            self._kept_instead = None
+        self._tell_unheld(until_ms)
+
+    def _tell_unheld(self, until_ms: int) -> None:
+        kept, self._kept_instead = self._kept_instead, None
+        if kept is not None:
+            files = "the archive does not have them" if self._archive else "no archive is asked"
+            what = self._source.unheld(until_ms)
+            self._reporter.lacks(f"Nobody has the {what}: {files}, and REST keeps {kept}")
 
     async def _rest(self, start: int, end: int) -> AsyncIterator[Page]:
         source = self._source

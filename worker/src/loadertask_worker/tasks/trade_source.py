@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from loadertask_contract.time_range import from_epoch_ms
 from loadertask_worker.binance.archive_rows import TradeReader
 from loadertask_worker.binance.trade_pages import FirstTrade, TradePages
 from loadertask_worker.errors import BannedError, ProtocolViolatedError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _MOST_PAGES_IN_FLIGHT = 8
 _EMPTY_ANSWERS = 2
+# The venue counts from 0, some of its pairs from 1: nothing was there before.
+_HIGHEST_FIRST_ID = 1
 
 
 class TradeSource:
@@ -50,8 +53,9 @@ class TradeSource:
                 "The first trade cannot be asked for during a ban: the archive shows it"
             )
 
-    def go_on_at(self, trade_id: int) -> None:
-        """Begin with a trade."""
+    def go_on_at(self, trade_id: int, time_ms: int = 0) -> None:
+        """Begin with a trade; nothing from before ``time_ms`` is missing."""
+        self._begins_ms = time_ms
         self.seam = Seam(trade_id, every_position, 1)
 
     async def position_at(self, time_ms: int) -> int:
@@ -61,6 +65,29 @@ class TradeSource:
         if time_ms <= self._first.time_ms:
             return 0
         return await self._pages.end_at(time_ms)
+
+    async def kept_instead(self, end_ms: int) -> str | None:
+        """What REST keeps, where that is no longer what comes next; asked each time: it moves."""
+        if end_ms <= self._begins_ms:
+            return None
+        if self.seam.is_open:
+            await self._find_first()
+        # The first one that REST knows proves that it keeps what was before, if it keeps another.
+        due = self.seam.due if self.seam.is_sure else self._first.trade_id - 1
+        oldest = await self._pages.oldest()
+        if oldest is None:
+            return "nothing of it"
+        if oldest.trade_id <= max(due, _HIGHEST_FIRST_ID):
+            return None
+        return f"nothing from before {from_epoch_ms(oldest.time_ms):%FT%TZ}"
+
+    def unheld(self, until_ms: int) -> str:
+        """The trades due from before a moment, where nobody has them."""
+        if self.seam.is_sure:
+            until = from_epoch_ms(until_ms)
+            return f"trades from id {self.seam.due} on, of before {until:%FT%TZ}"
+        begin, until = map(from_epoch_ms, (self._begins_ms, min(until_ms, self._first.time_ms)))
+        return f"trades of [{begin:%FT%TZ}, {until:%FT%TZ})"
 
     def rest_pages(self, start: int, end: int) -> Iterator[Coroutine[None, None, Page]]:
         """A page for each thousand ids."""
@@ -94,7 +121,7 @@ class TradeSource:
                     what = f"no trades from id {start} on, though there is {end - 1}"
                     raise ProtocolViolatedError(what)
             for text in page.told:
-                self._reporter.tell(text)
+                self._reporter.lacks(text)
             found.positions.extend(page.rows.positions)
             found.times_ms.extend(page.rows.times_ms)
             found.records.extend(page.rows.records)
