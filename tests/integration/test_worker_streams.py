@@ -13,10 +13,11 @@ import pytest
 from tests.integration.venue_stream_client import StreamVenue, stream_venue
 from tests.integration.worker_process import eventually
 
+from loadertask_worker.binance import streams
 from loadertask_worker.binance.connection import Leaving
 from loadertask_worker.binance.streams import Stream, StreamLimits
 from loadertask_worker.binance.waits import OnWait, untold
-from loadertask_worker.errors import RejectedError, SourceUnavailableError
+from loadertask_worker.errors import BannedError, RejectedError, SourceUnavailableError
 from loadertask_worker.live import pacing
 from loadertask_worker.live.buffer import FrameBuffer
 
@@ -117,6 +118,81 @@ async def test_a_shutdown_is_answered_by_another_connection_before_the_end(
     assert await connects(venue) == 2
 
 
+async def test_no_second_connection_is_tried_while_the_venue_bans_the_address(
+    venue: StreamVenue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_STANDBY_RETRY_S", 0.01)
+    with pytest.raises(BannedError):
+        await outlive_a_ban(venue)
+
+    assert await refused(venue) == 1, "the end of the old one does not end the ban"
+
+
+async def outlive_a_ban(venue: StreamVenue) -> None:
+    """Read a stream that cannot be replaced, until it ends."""
+    async with reading(address(venue), StreamLimits(max_age_s=0.1)) as read:
+        await read.more()
+        await refuse(venue, status=418, code=-1003, retry_after_s=3_600)
+        while not await refused(venue):
+            await read.more()
+        for _ in range(10):
+            await read.more()
+        assert await refused(venue) == 1
+        assert read.holes() == []
+        await venue.order("end")
+        await read.until(lambda: False)
+
+
+async def test_a_second_connection_is_tried_again_once_a_ban_is_over(
+    venue: StreamVenue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_STANDBY_RETRY_S", 0.01)
+    async with reading(address(venue), StreamLimits(max_age_s=0.1, settle_s=0.1)) as read:
+        await read.more()
+        await refuse(venue, status=418, code=-1003, retry_after_s=1)
+        while not await refused(venue):
+            await read.more()
+        before = await connects(venue)
+        await venue.control("DELETE", "faults")
+        while await connects(venue) == before:
+            await read.more()
+
+    assert read.holes() == []
+
+
+async def test_a_refused_second_connection_is_tried_again_when_the_first_has_ended(
+    venue: StreamVenue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_STANDBY_RETRY_S", 0.01)
+    async with reading(address(venue), StreamLimits(max_age_s=0.1)) as read:
+        await read.more()
+        await refuse(venue, status=400, code=-1100)
+        while not await refused(venue):
+            await read.more()
+        for _ in range(10):
+            await read.more()
+        assert await refused(venue) == 1
+        assert read.holes() == []
+        await venue.control("DELETE", "faults")
+        before = await connects(venue)
+        await venue.order("end")
+        while await connects(venue) == before:
+            await read.more()
+        await read.more()
+
+
+async def refuse(venue: StreamVenue, **how: object) -> None:
+    """Refuse every further connection to the stream."""
+    rule = {"match": {"path": f"/ws/{BUSY}"}, "fault": {"kind": "status", **how}}
+    await venue.control("POST", "faults", [rule])
+
+
+async def refused(venue: StreamVenue) -> int:
+    """How many connections were refused."""
+    asked = (await venue.control("GET", "audit"))["requests"]
+    return sum(each["status"] >= 400 for each in asked)
+
+
 async def test_a_buffer_without_room_ends_the_reading_until_there_is_some(
     venue: StreamVenue,
 ) -> None:
@@ -169,7 +245,7 @@ async def test_the_wait_that_is_told_is_the_wait_of_the_pacer(
     await venue.control("POST", "streams/faults", [{"fault": {"kind": "end"}, "match": {}}])
     async with reading(address(venue)):
         await eventually(lambda: "again in" in caplog.text, 10)
-    assert re.search(r"end as they begin.*; again in 2\d\d\.\d s", caplog.text)
+    assert re.search(r"end as they begin.*; again in (2\d\d\.\d|300\.0) s", caplog.text)
 
 
 async def test_a_rest_that_the_venue_asks_for_is_told(venue: StreamVenue) -> None:

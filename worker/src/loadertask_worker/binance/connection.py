@@ -77,12 +77,14 @@ class Connection:
         return self._leaving.result()
 
     async def close(self) -> None:
-        """Stop reading and hang up, within a bound."""
+        """Stop reading and hang up, within a bound; at once where this is cancelled."""
         self.reading.cancel()
         closing = asyncio.create_task(self._socket.close())
-        await asyncio.wait({self.reading, closing}, timeout=2 * _CLOSE_S)
-        closing.cancel()
-        self._socket.transport.abort()  # whoever does not answer is left
+        try:
+            await asyncio.wait({self.reading, closing}, timeout=2 * _CLOSE_S)
+        finally:
+            closing.cancel()
+            self._socket.transport.abort()  # whoever does not answer is left
         await asyncio.gather(self.reading, closing, return_exceptions=True)
 
     async def _read(self) -> None:

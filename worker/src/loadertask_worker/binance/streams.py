@@ -12,12 +12,19 @@ import logging
 import random
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 from loadertask_worker import metrics
 from loadertask_worker.binance.connection import Connection, Leaving, open_connection
 from loadertask_worker.binance.waits import OnWait, Waits, untold
-from loadertask_worker.errors import RateLimitedError, SourceError, SourceUnavailableError
+from loadertask_worker.errors import (
+    BannedError,
+    RateLimitedError,
+    RejectedError,
+    SourceError,
+    SourceUnavailableError,
+)
 from loadertask_worker.live.pacing import ConnectPacer
 from loadertask_worker.patience import Patience
 
@@ -121,6 +128,27 @@ class Stream:
                     raise
                 log.warning("no second connection yet: %s", error)
                 self._patience = Patience(self._patience_s)
+                await self._rest(old, error)
+
+    async def _rest(self, old: Connection, error: SourceError) -> None:
+        """Try no second connection before the venue may grant it.
+
+        Raises:
+            BannedError: the old one has ended before the ban.
+
+        """
+        match error:
+            case RejectedError():
+                # It would refuse the next one too: what it has granted is all there is.
+                await asyncio.wait({old.reading})
+            case RateLimitedError(retry_after_s=wait_s):
+                await asyncio.sleep(wait_s or _RATE_LIMIT_S)
+            case BannedError():
+                wait_s = max(_left_s(error), _STANDBY_RETRY_S)
+                await asyncio.wait({old.reading}, timeout=wait_s)
+                if old.reading.done() and _left_s(error) > 0:
+                    raise error
+            case _:
                 await asyncio.wait({old.reading}, timeout=_STANDBY_RETRY_S)
 
     async def _overlap(self, old: Connection, new: Connection) -> None:
@@ -190,3 +218,7 @@ class Stream:
         log.warning("%s; again in %.1f s", error, wait_s)
         self._waits.retry(error, wait_s, self._patience)
         await asyncio.sleep(wait_s)
+
+
+def _left_s(banned: BannedError) -> float:
+    return (banned.until - datetime.now(UTC)).total_seconds()
