@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from loadertask_contract.parsing import Problem
+from loadertask_contract.parsing import Problem, parse_environment
 from loadertask_worker import misconfigured
 from loadertask_worker.errors import ConfigurationError
-from loadertask_worker.misconfigured import end_misconfigured, reporting_environment
+from loadertask_worker.lifecycle import Identity
+from loadertask_worker.misconfigured import _identity, end_misconfigured, reporting_environment
 
 GIVEN = {
     "QUEUE_ID": "wf-1",
@@ -45,6 +48,56 @@ def test_a_wrong_events_topic_leaves_the_usual_one() -> None:
 )
 def test_without_a_name_a_login_a_ca_or_a_broker_nothing_can_be_reported(variable: str) -> None:
     assert reporting_environment(GIVEN, wrong(variable)) is None
+
+
+VALID = {
+    "QUEUE_ID": "wf-1",
+    "SYMBOL": "BTCUSDT",
+    "TYPE": "api_candles_1m",
+    "TIME_RANGE": "2020-01-01:2020-01-02",
+    "KAFKA_TOPIC": "t",
+    "TELEMETRY_PRODUCER_ID": "loader-producer__a1b2c3",
+}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"TYPE": "api_trades", "TELEMETRY_PRODUCER_ID": "p" * 249},
+        {"LOADER_SHARD_COUNT": "4", "JOB_COMPLETION_INDEX": "2"},
+        {"LOADER_SHARD_COUNT": "12", "LOADER_SHARD_INDEX": "11", "JOB_COMPLETION_INDEX": "2"},
+        {"LOADER_SHARD_COUNT": "4"},
+        {"LOADER_SHARD_COUNT": "1", "JOB_COMPLETION_INDEX": "0"},
+        {"QUEUE_ID": " wf-1 ", "SYMBOL": "BTCUSDT ", "TYPE": " ws_trades"},
+    ],
+)
+def test_a_misconfigured_worker_speaks_under_the_name_that_it_would_have(
+    given: dict[str, str],
+) -> None:
+    right = VALID | given
+    expected = Identity.of(parse_environment(right, datetime.now(UTC)).environment)
+    assert _identity(right) == expected
+    assert _identity(right | {"KAFKA_TOPIC": "a b", "INTERVAL": "9m"}) == expected
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"LOADER_SHARD_COUNT": "4", "JOB_COMPLETION_INDEX": "4"},
+        {"LOADER_SHARD_COUNT": "many", "JOB_COMPLETION_INDEX": "2"},
+        {"LOADER_SHARD_COUNT": "4", "JOB_COMPLETION_INDEX": "\udcff"},
+    ],
+)
+def test_a_worker_that_is_none_of_the_shards_speaks_as_the_load(given: dict[str, str]) -> None:
+    identity = _identity(VALID | given)
+    assert (identity.producer, identity.shard) == ("loader-producer__a1b2c3", None)
+
+
+def test_a_name_without_room_for_a_shard_is_repeated() -> None:
+    given = {"LOADER_SHARD_COUNT": "4", "JOB_COMPLETION_INDEX": "2"}
+    identity = _identity(VALID | given | {"TELEMETRY_PRODUCER_ID": "p" * 249})
+    assert (identity.producer, identity.shard) == ("p" * 249, 2)
 
 
 async def test_no_trouble_with_the_report_changes_the_exit_code(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from loadertask_contract.parsing import EnvironmentProblemsError, parse_environment
+from loadertask_contract.shards import shard_producer_id
 from loadertask_contract.topics import parse_queue_id
 from loadertask_worker.errors import ConfigurationError
 from loadertask_worker.inputs import LoadFailed
@@ -28,7 +29,9 @@ log = logging.getLogger(__name__)
 
 _REPORT_S = 3.0
 
-# What it takes to send an event ...
+# What it takes to know which shard speaks,
+_SHARD = ("LOADER_SHARD_INDEX", "LOADER_SHARD_COUNT", "JOB_COMPLETION_INDEX")
+# ... what it takes to send an event ...
 _REPORTING = (
     "QUEUE_ID",
     "QUEUE_EVENTS_TOPIC",
@@ -96,18 +99,40 @@ async def _report(environment: WorkerEnvironment, event: Event) -> None:
 
 def _identity(variables: Mapping[str, str]) -> Identity:
     """Who we are as far as told; what is malformed is repeated, so that it can be recognised."""
-    try:
-        queue_id = parse_queue_id(variables.get("QUEUE_ID", ""))
-    except ValueError:
-        queue_id = ""
+    index, count = _shard(variables)
     return Identity(
-        queue_id=queue_id,
+        queue_id=_queue_id(_text(variables, "QUEUE_ID")),
         symbol=_text(variables, "SYMBOL")[:64],
         type=_text(variables, "TYPE")[:64],
-        producer=_text(variables, "TELEMETRY_PRODUCER_ID")[:249],
+        producer=_producer(_text(variables, "TELEMETRY_PRODUCER_ID"), index, count)[:249],
+        shard=index if count > 1 else None,
     )
+
+
+def _queue_id(text: str) -> str:
+    try:
+        return parse_queue_id(text)
+    except ValueError:
+        return ""
+
+
+def _shard(variables: Mapping[str, str]) -> tuple[int, int]:
+    """Which shard of how many; the only one where that cannot be told."""
+    told = {name: variables[name] for name in _SHARD if name in variables}
+    try:
+        found = parse_environment(_STAND_INS | {"QUEUE_ID": "unknown"} | told, datetime.now(UTC))
+    except EnvironmentProblemsError:
+        return 0, 1
+    return found.environment.shard_index, found.environment.shard_count
+
+
+def _producer(text: str, index: int, count: int) -> str:
+    try:
+        return shard_producer_id(text, index, count)
+    except ValueError:
+        return text
 
 
 def _text(variables: Mapping[str, str], name: str) -> str:
     # Bytes of the environment that are no UTF-8 come as lone surrogates.
-    return variables.get(name, "").encode(errors="replace").decode()
+    return variables.get(name, "").strip().encode(errors="replace").decode()
