@@ -298,6 +298,8 @@ class World:
         producer: str | None = None,
         written: int = 0,
         shard: int | None = None,
+        partition: int = -1,
+        timestamp_ms: int = 0,
         **progress: Any,
     ) -> None:
         """Send an event as the worker of the task, or of one of its shards, would."""
@@ -319,7 +321,16 @@ class World:
             Progress(shard=shard, **progress),
         )
         message = encode_event(event)
-        self.send(message.value, list(message.headers), message.key)
+        self.producer.produce(
+            self.events_topic,
+            value=message.value,
+            key=message.key,
+            headers=list(message.headers),
+            partition=partition,
+            timestamp=timestamp_ms,
+            on_delivery=_taken,
+        )
+        assert self.producer.flush(30) == 0
 
     def send(
         self, value: bytes | None, headers: list[tuple[str, bytes]] | None = None, key: bytes = b"x"
@@ -343,6 +354,10 @@ class World:
         ]
 
     _queue_ids: dict[str, str] = field(default_factory=dict)
+
+
+def _taken(error: object, _: object) -> None:
+    assert error is None, error
 
 
 @contextmanager
