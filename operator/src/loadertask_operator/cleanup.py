@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class Cleanup:
-    """The last part of each plan, and its Events."""
+    """The last part of each plan."""
 
     def __init__(self, api: Api, store: Store) -> None:
         self._api = api
@@ -52,8 +52,6 @@ class Cleanup:
             yield self._delete_pod(pod)
         if plan.job_ttl_s is not None and job:
             yield self._set_job_ttl(job, plan.job_ttl_s)
-        for notice in plan.notices:
-            yield self._api.post_event(task, notice)
         yield self._release(task, plan)
 
     async def _delete_job(self, job: JobState, propagation: Propagation) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from loadertask_operator.announcements import Announcements
 from loadertask_operator.cleanup import Cleanup
 from loadertask_operator.conditions import EventReason, is_terminal
 from loadertask_operator.configuration import Configuration
@@ -54,6 +55,7 @@ class Effects:
         self._lifetimes = Lifetimes(around.metrics)
         self._stopped: dict[TaskKey, LoaderTask] = {}
         self._refusals: dict[TaskKey, tuple[str, datetime]] = {}
+        self._announcements = Announcements(around.api)
         self._cleanup = Cleanup(around.api, around.store)
         self._unstored_stops: dict[TaskKey, tuple[str, StopStatus | None]] = {}
         """By task and its uid."""
@@ -73,6 +75,7 @@ class Effects:
         task = observed.task
         if plan.needs_finalizer and not task.has_finalizer and task.deletion_time is None:
             task = await self._set_finalizer(task)
+        await self._announcements.prepare(task, plan)
         try:
             task, wait_s = await self._store_status(task, plan, observed)
         except (RefusedError, UnavailableError):
@@ -97,6 +100,7 @@ class Effects:
         waits_s = [wait_s, self._seconds_until(plan.recheck_at)]
         if plan.create:
             waits_s.append(await self._create_job(task, plan.create))
+        await self._announcements.tell(task)
         await self._cleanup.run(task, observed, plan)
         return min((wait for wait in waits_s if wait is not None), default=None)
 
@@ -198,6 +202,7 @@ class Effects:
         self._lifetimes.forget(key)
         self._refusals.pop(key, None)
         self._unstored_stops.pop(key, None)
+        self._announcements.forget(key)
         self._forget_stop(key)
 
     def _forget_stop(self, key: TaskKey) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.unit.operator.test_reconcile import KEY, Harness
+from tests.unit.operator.test_reconcile import KEY, Harness, LostAnswerError
 
 from loadertask_operator.conditions import is_terminal
 from loadertask_operator.errors import ApiError, RefusedError, UnavailableError, api_error
@@ -175,3 +175,65 @@ async def test_a_task_whose_status_is_refused_does_not_stop_the_events_of_others
     await wait(world, 60)
     assert world.status.records_written == 150
     assert world.inbox.ledger.committable() == {0: len(world.topic)}
+
+
+async def standing_still() -> Harness:
+    """A load that ends by its deadline of progress at the next look."""
+    world = await running()
+    world.now += timedelta(seconds=301)
+    world.sync()
+    return world
+
+
+async def test_the_warning_of_an_attempt_is_told_although_its_job_is_not_deleted_at_once():
+    world = await standing_still()
+    accept, world.api.delete_job = world.api.delete_job, refusing(500)
+    await wait(world, 0)
+    world.api.delete_job = accept
+    await wait(world, 1)
+    assert told(world).count("ProgressDeadlineExceeded") == 1
+
+
+async def test_the_warning_of_a_status_whose_answer_was_lost_is_told_when_it_is_seen_stored():
+    world = await standing_still()
+    world.api.failures = [LostAnswerError(0, "no answer")]
+    with pytest.raises(LostAnswerError):
+        await world.reconciler.reconcile(KEY)
+    assert world.status.phase == "Retrying"
+    assert "ProgressDeadlineExceeded" not in told(world)
+    # The view is still the one before: the second look finds that it is outdated.
+    world.now += timedelta(seconds=2)
+    assert await world.reconciler.reconcile(KEY) == 0
+    await world.settle()
+    assert told(world).count("ProgressDeadlineExceeded") == 1
+
+
+async def test_the_warning_of_a_status_that_was_not_stored_is_told_once_it_is():
+    world = await standing_still()
+    world.api.failures = [UnavailableError(500, "no")]
+    await wait(world, 0)
+    assert "ProgressDeadlineExceeded" not in told(world)
+    await world.settle()
+    assert told(world).count("ProgressDeadlineExceeded") == 1
+
+
+async def test_what_was_not_stored_and_is_not_so_any_more_is_not_told():
+    world = await standing_still()
+    world.api.failures = [UnavailableError(500, "no")]
+    await wait(world, 0)
+    world.say("loading", written=5)
+    await world.settle()
+    assert world.status.phase == "Running"
+    assert "ProgressDeadlineExceeded" not in told(world)
+
+
+async def test_that_a_load_was_resumed_is_told_although_its_job_is_made_later():
+    world = Harness(suspend=True)
+    await world.settle()
+    world.change(suspend=False)
+    accept, world.api.create_job = world.api.create_job, refusing(500)
+    await wait(world, 1)
+    assert "Resumed" not in told(world)
+    world.api.create_job = accept
+    await world.settle()
+    assert told(world).count("Resumed") == 1
