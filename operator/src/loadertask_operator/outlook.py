@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth, with_claims
-from loadertask_operator.plan import Plan
+from loadertask_operator.plan import Notice, Plan
 from loadertask_operator.shards import speaker
 from loadertask_operator.situation import Situation
-from loadertask_operator.status import Phase, shortened
+from loadertask_operator.status import Condition, Phase, shortened
 from loadertask_operator.waiting import image_problem, lacks_image, suspension_of
 
 _IN_PROGRESS = {Phase.PENDING, Phase.STARTING, Phase.STOPPING, Phase.RETRYING}
@@ -20,6 +21,13 @@ _NEEDS_A_PERSON = {
     Reason.SECRET_MISSING,
     Reason.JOB_REFUSED,
 }
+_WARNINGS = {
+    (ConditionType.ACCEPTED, Reason.SECRET_MISSING),
+    (ConditionType.RUNNING, Reason.IMAGE_PULL_BACK_OFF),
+    (ConditionType.RUNNING, Reason.POD_REFUSED),
+    (ConditionType.TELEMETRY_FRESH, Reason.STALE),
+}
+"""What a person should hear of when a condition turns to it; policies tell of the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,28 @@ def plan_for(situation: Situation, outlook: Outlook, **effects: Any) -> Plan:
         }
     )
     effects.setdefault("needs_finalizer", True)
+    effects["notices"] = (*_news(situation, outlook, claims), *effects.get("notices", ()))
     return Plan(status=status, recheck_at=min(rechecks, default=None), **effects)
+
+
+def _news(situation: Situation, outlook: Outlook, claims: Iterable[Claim]) -> Iterator[Notice]:
+    """Events about what turns now; an unchanged status tells nothing again."""
+    before = situation.observed.task.status
+    if situation.status.stop and before.stop is None:
+        yield Notice(Reason.STOPPING.value, outlook.message)
+    for claim in claims:
+        previous = before.condition(claim.type)
+        is_news = previous is None or previous.reason != claim.reason
+        is_warning = (claim.type, claim.reason) in _WARNINGS
+        if is_news and is_warning and not _flaps(situation, claim, previous):
+            yield Notice(claim.reason.value, claim.message, is_warning=True)
+
+
+def _flaps(situation: Situation, claim: Claim, previous: Condition | None) -> bool:
+    """Whether telemetry that comes and goes was told of a moment ago: it may do so for days."""
+    if claim.reason is not Reason.STALE or previous is None or previous.status != Truth.TRUE:
+        return False
+    return situation.now < previous.last_transition_time + situation.rules.grace
 
 
 def _accepted(situation: Situation, outlook: Outlook) -> Claim:
@@ -121,6 +150,12 @@ def _telemetry(situation: Situation, outlook: Outlook) -> tuple[Claim, datetime 
     # What lies further ahead than two operators' clocks differ was edited by hand.
     if abs(situation.now - heard_at) < patience:
         return Claim(fresh, Truth.TRUE, Reason.RECEIVING), heard_at + patience
+    observed, since = situation.observed, situation.observed.listening_since
+    if not observed.has_caught_up or (since and situation.now < since + patience):
+        # Not the worker is silent, the operator was away (decision 011).
+        message = "no event since the operator reads again"
+        silent_at = since + patience if since and observed.has_caught_up else None
+        return Claim(fresh, Truth.FALSE, Reason.NO_EVENTS_YET, message), silent_at
     return Claim(fresh, Truth.FALSE, Reason.STALE, "no event for three intervals"), None
 
 

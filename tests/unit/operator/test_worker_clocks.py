@@ -79,7 +79,7 @@ def test_events_from_before_a_restart_do_not_look_fresh(kind):
     task = started(**kind)
     old = [says(task, offset=n, at=3600, off_s=n - 3600, is_old=True) for n in (1, 2)]
     plan = seen(task, *old, at=3600, listening_since=after(3600))
-    assert condition(plan, "TelemetryFresh") == ("False", "Stale")
+    assert condition(plan, "TelemetryFresh") == ("False", "NoEventsYet")
     assert plan.status.telemetry.last_heartbeat_time == after(2)
     told = make_task(plan.status, **kind)
     assert seen(told, at=3659, listening_since=after(3600)).status.phase == "Running"
@@ -146,7 +146,7 @@ async def test_an_operator_that_was_away_knows_old_events_from_new_ones():
     world.now += timedelta(seconds=50)
     world.start()
     await world.settle()
-    assert condition(world.status, "TelemetryFresh") == ("False", "Stale")
+    assert condition(world.status, "TelemetryFresh") == ("False", "NoEventsYet")
     assert world.status.telemetry.last_heartbeat_time == NOW + timedelta(seconds=200)
     world.say("loading", written=2)
     await world.settle()
