@@ -122,6 +122,21 @@ def test_an_ended_task_may_still_be_written_to(tasks: LoaderTasks) -> None:
     assert status == {"recordsWritten": 1440, "conditions": [told]}
 
 
+@pytest.mark.parametrize(
+    "edit", [{}, None, {"number": None}, {"number": 1}], ids=["whole", "null", "no number", "back"]
+)
+def test_an_attempt_whose_worker_may_run_is_not_edited_away(
+    tasks: LoaderTasks, edit: Json | None
+) -> None:
+    tasks.create(CANDLES)
+    tasks.patch_status({"currentAttempt": {"number": 2, "jobName": "task-2"}})
+    with pytest.raises(ApiException) as refused:
+        tasks.patch_status({"currentAttempt": edit} if edit != {} else None)
+    assert refused.value.status == 422
+    attempt = {"number": 3, "jobName": "task-3"}
+    assert tasks.patch_status({"currentAttempt": attempt})["status"] == {"currentAttempt": attempt}
+
+
 def test_complete_and_failed_exclude_each_other(tasks: LoaderTasks) -> None:
     tasks.create(CANDLES)
     with pytest.raises(ApiException) as refused:

@@ -28,7 +28,7 @@ from loadertask_contract.task_types import LoadType, parse_load_type
 from loadertask_contract.time_range import TimeRange, parse_time_range
 from loadertask_contract.variables import QueueId, Topic
 from loadertask_operator import names
-from loadertask_operator.status import Status, parse_status
+from loadertask_operator.status import CurrentAttempt, Status, parse_status
 
 
 def _parsed(parse: Callable[[str], Any]) -> BeforeValidator:
@@ -216,6 +216,7 @@ def parse_task(body: Mapping[str, Any]) -> LoaderTask:
     """The task in an object of the API server."""
     metadata = body["metadata"]
     spec, problems = _parse_spec(body.get("spec") or {})
+    status = parse_status(body.get("status") or {})
     annotations = metadata.get("annotations") or {}
     return LoaderTask(
         namespace=metadata["namespace"],
@@ -229,13 +230,31 @@ def parse_task(body: Mapping[str, Any]) -> LoaderTask:
         skips_graceful_stop=annotations.get(names.SKIP_GRACEFUL_STOP_ANNOTATION) == "true",
         spec=spec,
         spec_problems=problems,
-        status=parse_status(body.get("status") or {}),
+        status=_with_attempt(status, metadata, spec),
+    )
+
+
+def attempt_of(name: str, uid: str, spec: Spec, number: int) -> CurrentAttempt:
+    """The identity of an attempt of a task: it follows from its number alone."""
+    return CurrentAttempt(
+        number=number,
+        job_name=names.job_name(name, number),
+        producer_id=names.producer_id(uid, number, spec.type.task_type),
     )
 
 
 def parse_time(text: str) -> datetime:
     """An aware datetime from Kubernetes' RFC 3339."""
     return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _with_attempt(status: Status, metadata: Mapping[str, Any], spec: Spec | None) -> Status:
+    """``status``, whose attempt somebody may have removed by hand: its worker may still run."""
+    number = max([status.attempts, *(past.number for past in status.attempt_history)])
+    if status.current_attempt or number < 1 or spec is None:
+        return status
+    attempt = attempt_of(metadata["name"], metadata["uid"], spec, number)
+    return status.model_copy(update={"current_attempt": attempt})
 
 
 def _optional_time(text: str | None) -> datetime | None:

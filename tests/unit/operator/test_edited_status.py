@@ -8,9 +8,11 @@ from datetime import timedelta
 import pytest
 from tests.unit.operator.test_decide import JOBS, look, started
 from tests.unit.operator.test_reconcile import KEY, Harness
-from tests.unit.operator.worlds import NOW, after, make_pod, make_task
+from tests.unit.operator.worlds import NOW, after, make_pod, make_task, task_body
 
 from loadertask_operator.conditions import is_terminal
+from loadertask_operator.observed import JobOutcome
+from loadertask_operator.schema import parse_task
 from loadertask_operator.status import StopMethod, StopStatus
 
 NEVER = NOW + timedelta(days=36_500)
@@ -89,3 +91,40 @@ async def test_a_load_whose_status_was_edited_comes_to_an_end_by_time_alone(fiel
         world.now += timedelta(seconds=301)
     assert is_terminal(world.status), world.status.message
     assert KEY in world.api.tasks
+
+
+def seen_without_attempt(world, *gone):
+    """The task as the API server shows it after somebody has removed fields of its status."""
+    body = task_body(world.status)
+    for field in ("currentAttempt", *gone):
+        del body["status"][field]
+    task = parse_task(body)
+    version = world.task.resource_version + 1
+    world.api.tasks[KEY] = replace(
+        world.task, status=task.status, resource_version=version, finalizers=world.task.finalizers
+    )
+
+
+@pytest.mark.parametrize("gone", [(), ("attempts",), ("attemptHistory",)])
+async def test_an_attempt_that_was_edited_away_is_the_one_that_runs(gone):
+    world = Harness(retryBackoff={"initialSeconds": 1, "maxSeconds": 1})
+    await world.settle()
+    world.say("started")
+    world.pod(75)
+    world.job_ends(JobOutcome.FAILED)
+    await world.settle()
+    assert world.status.phase == "Retrying"
+    if gone != ("attempts",):
+        world.now += timedelta(seconds=2)
+        await world.settle()
+        assert world.api.created == ["btc-1", "btc-2"]
+    stored = world.status
+    seen_without_attempt(world, *gone)
+    world.start()
+    await world.settle()
+    assert world.status.current_attempt.job_name == stored.current_attempt.job_name
+    assert world.status.current_attempt.producer_id == stored.current_attempt.producer_id
+    world.now += timedelta(seconds=2)
+    await world.settle()  # MemoryApi asserts: one Job at a time, and each once
+    assert world.api.created == ["btc-1", "btc-2"]
+    assert world.status.current_attempt == stored.current_attempt or gone == ("attempts",)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from loadertask_contract.environment import WorkerEnvironment
 from loadertask_operator import names
 from loadertask_operator.configuration import Configuration
-from loadertask_operator.schema import LoaderTask, Spec
+from loadertask_operator.schema import LoaderTask, Spec, attempt_of
 from loadertask_operator.status import CurrentAttempt
 
 # Our last stop may bear the time of a broker whose clock is ahead, and a moment has whole seconds.
@@ -21,12 +21,7 @@ def next_attempt(task: LoaderTask, number: int = 1) -> CurrentAttempt:
         ValueError: the task has no usable spec.
 
     """
-    spec = _spec(task)
-    return CurrentAttempt(
-        number=number,
-        job_name=names.job_name(task.name, number),
-        producer_id=names.producer_id(task.uid, number, spec.type.task_type),
-    )
+    return attempt_of(task.name, task.uid, _spec(task), number)
 
 
 def environment_of(
