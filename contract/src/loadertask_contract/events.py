@@ -86,7 +86,10 @@ class QueueEvent(BaseModel):
         default="", max_length=64, description="Trading pair.", examples=["BTCUSDT"]
     )
     type: str = Field(
-        default="", max_length=64, description="`TYPE` of the task.", examples=["api_candles_1m"]
+        default="",
+        max_length=64,
+        description="`TYPE` of the task; `ws_depth` is `ws_orderbook` here.",
+        examples=["api_candles_1m"],
     )
     status: EventStatus = Field(
         description="Where the worker is in its life; one that finished, was interrupted or met an"

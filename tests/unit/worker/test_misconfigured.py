@@ -10,6 +10,7 @@ from loadertask_worker.errors import ConfigurationError
 from loadertask_worker.lifecycle import Identity
 from loadertask_worker.misconfigured import _identity, end_misconfigured, reporting_environment
 
+WORD = "ws_orderbook"
 GIVEN = {
     "QUEUE_ID": "wf-1",
     "SYMBOL": "?",
@@ -79,6 +80,13 @@ def test_a_misconfigured_worker_speaks_under_the_name_that_it_would_have(
     expected = Identity.of(parse_environment(right, datetime.now(UTC)).environment)
     assert _identity(right) == expected
     assert _identity(right | {"KAFKA_TOPIC": "a b", "INTERVAL": "9m"}) == expected
+
+
+@pytest.mark.parametrize("name", ["ws_orderbook", "ws_depth"])
+def test_a_type_of_two_names_has_one_in_all_events(name: str) -> None:
+    right = VALID | {"TYPE": name}
+    assert Identity.of(parse_environment(right, datetime.now(UTC)).environment).type == WORD
+    assert _identity(right).type == WORD
 
 
 @pytest.mark.parametrize(

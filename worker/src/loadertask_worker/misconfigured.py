@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from loadertask_contract.parsing import EnvironmentProblemsError, parse_environment
 from loadertask_contract.shards import shard_producer_id
+from loadertask_contract.task_types import parse_load_type
 from loadertask_contract.topics import parse_queue_id
 from loadertask_worker.errors import ConfigurationError
 from loadertask_worker.inputs import LoadFailed
@@ -103,7 +104,7 @@ def _identity(variables: Mapping[str, str]) -> Identity:
     return Identity(
         queue_id=_queue_id(_text(variables, "QUEUE_ID")),
         symbol=_text(variables, "SYMBOL")[:64],
-        type=_text(variables, "TYPE")[:64],
+        type=_type(_text(variables, "TYPE"))[:64],
         producer=_producer(_text(variables, "TELEMETRY_PRODUCER_ID"), index, count)[:249],
         shard=index if count > 1 else None,
     )
@@ -114,6 +115,14 @@ def _queue_id(text: str) -> str:
         return parse_queue_id(text)
     except ValueError:
         return ""
+
+
+def _type(text: str) -> str:
+    """By the name that other workers give it, which know one name for each."""
+    try:
+        return str(parse_load_type(text))
+    except ValueError:
+        return text
 
 
 def _shard(variables: Mapping[str, str]) -> tuple[int, int]:
