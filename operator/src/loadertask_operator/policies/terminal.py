@@ -26,7 +26,8 @@ def after_the_end(situation: Situation) -> Plan | None:
     is_due = delete_at is not None and situation.now >= delete_at
     may_run = situation.job_may_run or situation.has_orphan
     plan = Plan(
-        status=situation.status,
+        # That an edit was seen is told of an ended task too: kstatus takes it for unsettled else.
+        status=situation.status.model_copy(update={"observed_generation": task.generation}),
         # While the worker may run, a deletion of the task and its rivals must be able to wait.
         needs_finalizer=may_run and task.has_finalizer,
         delete_job=job_deletion(situation),

@@ -1,0 +1,40 @@
+"""What may still change of a task that has ended, and what may not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.unit.operator.test_decide import JOBS, RULES, ended
+from tests.unit.operator.test_reconcile import KEY, Harness
+from tests.unit.operator.worlds import after
+
+from loadertask_operator.decide import decide
+from loadertask_operator.observed import Observed
+
+KEPT = replace(JOBS["complete"], ttl_s=3600)
+
+
+def test_an_edit_of_an_ended_task_is_told_to_have_been_seen():
+    task = replace(ended(ttlSecondsAfterFinished=3600), generation=2)
+    plan = decide(Observed(task, job=KEPT), RULES, after(5))
+    assert plan.status == task.status.model_copy(update={"observed_generation": 2})
+    settled = decide(Observed(replace(task, status=plan.status), job=KEPT), RULES, after(6))
+    assert settled.status == plan.status
+
+
+async def test_an_edit_of_an_ended_task_costs_one_write():
+    world = Harness()
+    await world.settle()
+    world.say("finished")
+    world.job_ends()
+    await world.settle()
+    before = world.api.writes
+    await world.settle()
+    assert world.api.writes == before
+    world.api._store(replace(world.task, generation=2))
+    # The write of the end was just now: this one is coalesced with what else may come.
+    world.reconciler._effects._budget.forget(KEY)
+    await world.settle()
+    await world.settle()
+    assert world.api.writes == before + 1
+    assert world.status.observed_generation == 2
