@@ -14,12 +14,13 @@ from tests.integration.test_worker_history import source_trades
 from tests.integration.worker_process import eventually, source_candles
 
 from loadertask_contract.environment import Trades
-from loadertask_contract.intervals import DAY_MS, HOUR_MS, Interval
+from loadertask_contract.intervals import DAY_MS, HOUR_MS, MINUTE_MS, Interval
 from loadertask_contract.time_range import TimeRange, from_epoch_ms, parse_time_range
 from loadertask_devstack.venue.faults import Fault, FaultKind, FaultRule, Match
 from loadertask_devstack.venue.server import RunningVenue, running_venue
 from loadertask_devstack.venue.state import VenueSettings
 from loadertask_devstack.venue.symbols import SYMBOLS
+from loadertask_devstack.venue.trade_tape import TradeTape
 from loadertask_worker.binance.archive import Archive, binance_archive
 from loadertask_worker.binance.rest import BinanceRest, binance_rest
 from loadertask_worker.errors import ArchiveNeededError, BannedError, RejectedError, SourceError
@@ -80,7 +81,7 @@ class Walk:
         start_ms = asked.start_ms if begin_ms is None else begin_ms
         source.go_on_at(start_ms)
         segments = candle_segments("BTCUSDT", interval, start_ms, asked.end_ms, self._now_ms())
-        await self._take(History(source, self._archive, self.stop, self), segments, asked.end_ms)
+        await self.take(History(source, self._archive, self.stop, self), segments, asked.end_ms)
 
     async def trades(self, time_range: str, kind: Trades, go_on_at: int | None = None) -> None:
         asked = parse_time_range(time_range)
@@ -90,9 +91,9 @@ class Walk:
         else:
             source.go_on_at(go_on_at)
         segments = trade_segments(QUIET.name, kind, asked.start_ms, asked.end_ms, self._now_ms())
-        await self._take(History(source, self._archive, self.stop, self), segments, asked.end_ms)
+        await self.take(History(source, self._archive, self.stop, self), segments, asked.end_ms)
 
-    async def _take(self, history: History, segments: Any, end_ms: int) -> None:
+    async def take(self, history: History, segments: Any, end_ms: int) -> None:
         async for page in history.pages(segments, end_ms):
             self.pages.append(page)
         self.is_done = history.is_done
@@ -411,6 +412,33 @@ async def test_trades_of_a_day_that_nobody_has_are_told(
     assert walk.told[0].startswith(told)
 
 
+@pytest.mark.parametrize("kind", Trades)
+async def test_a_long_hole_that_rest_no_longer_keeps_is_passed_over_at_once_and_told_once(
+    trimmed: RunningVenue, kind: Trades
+) -> None:
+    async with binance_rest(trimmed.url, patience_s=PATIENCE_S, weight_share=1) as venue:
+        walk = Walk(venue, None)
+        source = TradeSource(venue, QUIET.name, kind, walk)
+        source.go_on_at(5)
+        end_ms = parse_time_range("2023-01-17T00:00/2023-01-17T01:00").end_ms
+        await walk.take(History(source, None, walk.stop, walk), (), end_ms)
+    tape = trimmed.state.tape(QUIET)
+    asked = parse_time_range("2023-01-17T00:00/2023-01-17T01:00")
+    assert walk.records[-1:] == source_trades(trimmed, str(asked), kind, QUIET)[-1:]
+    first = walk.pages[0].positions[0]
+    assert walk.told == [f"REST has no trades with the ids 5 to {first - 1}"]
+    positions = [each for page in walk.pages for each in page.positions]
+    assert positions == list(range(first, tape_end(tape, asked.end_ms, kind)))
+    assert first > 300_000
+    name = "aggTrades" if kind is Trades.AGGREGATE else "historicalTrades"
+    assert requests(trimmed, f"/api/v3/{name}") < 30
+
+
+def tape_end(tape: TradeTape, time_ms: int, kind: Trades) -> int:
+    before = tape.before(time_ms)
+    return before.aggregates if kind is Trades.AGGREGATE else before.trades
+
+
 async def test_without_an_archive_trades_that_rest_no_longer_keeps_are_told(
     trimmed: RunningVenue,
 ) -> None:
@@ -571,6 +599,46 @@ async def test_candles_that_the_venue_does_not_have_are_told_once_over_all_pages
         "360 candles are missing in [2020-01-05T06:00:00Z, 2020-01-05T12:00:00Z): the venue has"
         " none"
     ]
+
+
+# It was listed anew after 164 days.
+RELISTED = "2022-09-28T00:00/2023-03-12T12:00"
+
+
+async def test_months_without_a_candle_are_passed_over_in_a_few_requests(
+    replay: RunningVenue,
+) -> None:
+    asked = parse_time_range(RELISTED)
+    async with binance_rest(replay.url, patience_s=PATIENCE_S, weight_share=1) as venue:
+        walk = Walk(venue, None)
+        source = CandleSource(venue, "USDCUSDT", Interval.MINUTE_1)
+        source.go_on_at(asked.start_ms)
+        await walk.take(History(source, None, walk.stop, walk), (), asked.end_ms)
+    opens = [position for page in walk.pages for position in page.positions]
+    before = parse_time_range("2022-09-28T00:00/2022-09-29T03:00")
+    after = parse_time_range("2023-03-12T06:00/2023-03-12T12:00")
+    expected = [*range(before.start_ms, before.end_ms, MINUTE_MS)]
+    assert opens == [*expected, *range(after.start_ms, after.end_ms, MINUTE_MS)]
+    count = (after.start_ms - before.end_ms) // MINUTE_MS
+    place = "[2022-09-29T03:00:00Z, 2023-03-12T06:00:00Z)"
+    assert walk.told == [f"{count} candles are missing in {place}: the venue has none"]
+    assert requests(replay, KLINES) < 20
+
+
+async def test_years_after_the_last_candle_are_passed_over_in_a_few_requests(
+    replay: RunningVenue,
+) -> None:
+    asked = parse_time_range("2022-11-28T02:00/2025-11-28T00:00")
+    async with binance_rest(replay.url, patience_s=PATIENCE_S, weight_share=1) as venue:
+        walk = Walk(venue, None)
+        source = CandleSource(venue, "BREAKUSDT", Interval.SECOND_1)
+        source.go_on_at(asked.start_ms)
+        await walk.take(History(source, None, walk.stop, walk), (), asked.end_ms)
+    opens = [position for page in walk.pages for position in page.positions]
+    hour = parse_time_range("2022-11-28T02:00/2022-11-28T03:00")
+    assert opens == list(range(hour.start_ms, hour.end_ms, 1000))
+    assert len(walk.told) == 1
+    assert requests(replay, KLINES) < 25
 
 
 async def test_years_before_the_first_candle_are_passed_at_two_requests(

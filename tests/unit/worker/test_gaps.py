@@ -25,6 +25,9 @@ def window(start: float, end: float) -> Window:
         ([(window(0, 3), [])], [window(0, 3)]),
         ([(window(0, 3), minutes(0)), (window(3, 6), minutes(5))], [window(1, 5)]),
         ([(window(0, 3), minutes(0)), (window(3, 6), minutes(3, 4, 5))], [window(1, 3)]),
+        # Years that were passed over at once.
+        ([(window(0, 3), minutes(0)), (window(3, 9**9), [])], [window(1, 9**9)]),
+        ([(window(0, 9**9), []), (window(9**9, 9**9 + 1), minutes(9**9))], [window(0, 9**9)]),
         # What lies between has come from elsewhere.
         ([(window(0, 3), minutes(0)), (window(9, 12), [])], [window(1, 3), window(9, 12)]),
         # A candle of an outage beside the grid, and a window that begins there.

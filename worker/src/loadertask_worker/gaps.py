@@ -33,6 +33,10 @@ class Gaps:
         # Candles of the outages of 2018 stand beside the grid: each fills the place before it.
         there = {open_at_or_before(self._interval, each) for each in opens}
         at_ms = open_at_or_after(self._interval, window.start_ms)
+        if not there:  # perhaps years of them
+            if self._begun_ms is None and at_ms < window.end_ms:
+                self._begun_ms = at_ms
+            return over
         if len(there) >= count_opens(self._interval, at_ms, window.end_ms):
             return over + self._over(at_ms)
         while at_ms < window.end_ms:

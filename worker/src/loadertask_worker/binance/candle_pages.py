@@ -29,13 +29,16 @@ class CandlePages:
         """
         return await self._venue.klines(self._symbol, self._interval, window, self._parser)
 
-    async def all(self, window: Window) -> KlinePage:
+    async def all(self, window: Window, page: KlinePage | None = None) -> KlinePage:
         """GET the candles of a window that fits into a page; twice, where it seems to lack some.
+
+        ``page`` is what was answered before, if it was asked for already.
 
         An outage of the venue leaves no candles, half an answer looks the same; only the former
         lacks them again.
         """
-        page = await self.first(window)
+        if page is None:
+            page = await self.first(window)
         expected = count_opens(self._interval, window.start_ms, window.end_ms)
         if len(page.opens) < min(expected, ROWS_PER_REQUEST):
             page = max(page, await self.first(window), key=lambda each: len(each.opens))

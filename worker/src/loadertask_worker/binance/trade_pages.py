@@ -40,19 +40,25 @@ class FirstTrade:
 
 @dataclass(frozen=True, slots=True)
 class TradePage:
-    """The trades there are with ids from where was asked to before ``end``, but for ``absent``."""
+    """The trades there are with ids from where was asked to before ``end``, but for ``absent``.
+
+    Where all of them are absent, so are those before ``absent_until``, which may be beyond.
+    """
 
     rows: Rows
     end: int
     absent: Sequence[Hole] = ()
+    absent_until: int = 0
 
     @property
     def told(self) -> list[str]:
         """What people should know of it."""
-        return [
-            f"REST has no trades with the ids {hole.start} to {hole.end - 1}"
-            for hole in self.absent
-        ]
+        return [absent_words(hole) for hole in self.absent]
+
+
+def absent_words(hole: Hole) -> str:
+    """Ids that REST passes over, in words."""
+    return f"REST has no trades with the ids {hole.start} to {hole.end - 1}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +94,16 @@ class TradePages:
 
         """
         rows = await self._from_id(start)
+        until = _first_id(rows)
         if _absent(rows, start, end):
-            rows = await self._from_id(start)
+            again = await self._from_id(start)
+            until = min(until, _first_id(again))
+            # The one with more of what was asked for: the other was half an answer.
+            rows = max(again, rows, key=lambda each: sum(id_ < end for id_ in each.positions))
         absent = _absent(rows, start, end)
         reached = min(end, rows.positions[-1] + 1) if len(rows) else start
         stop = next((i for i, each in enumerate(rows.positions) if each >= end), len(rows))
-        return TradePage(rows.part(0, stop), reached, absent)
+        return TradePage(rows.part(0, stop), reached, absent, until if len(rows) else 0)
 
     async def _from_id(self, trade_id: int) -> Rows:
         """GET a page of trades: those with the lowest ids from ``trade_id`` on."""
@@ -154,6 +164,10 @@ class TradePages:
     async def _aggregates(self, **selection: int) -> list[_Aggregate]:
         params: Params = {"symbol": self._symbol, **selection, "limit": ROWS_PER_REQUEST}
         return await self._venue.get("aggTrades", AGG_TRADES_WEIGHT, params, _aggregates)
+
+
+def _first_id(rows: Rows) -> int:
+    return rows.positions[0] if len(rows) else NEVER_MS
 
 
 def _absent(rows: Rows, start: int, end: int) -> list[Hole]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ from loadertask_worker.windows import (
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
+    from loadertask_worker.binance.klines import KlinePage
+
 # Enough to hide the way to the venue and back; each page in flight costs about half a megabyte.
 _MOST_PAGES_IN_FLIGHT = 8
 _OPENS_WALKED_BLINDLY = 8 * OPENS_PER_WINDOW
@@ -43,6 +46,9 @@ class CandleSource:
             KLINES_WEIGHT, _MOST_PAGES_IN_FLIGHT
         )
         self.seam = self._seam_at(0)
+        # Everything before is known to be absent, from where pages are asked for on.
+        self._absent_until_ms = 0
+        self._passing_over = asyncio.Lock()
 
     async def begin_at(self, start_ms: int, end_ms: int) -> int:
         """Begin with the first candle there is in [start_ms, end_ms); returns where that is.
@@ -62,8 +68,7 @@ class CandleSource:
 
     async def _first_open(self, window: Window) -> int:
         # Twice: a part of an answer would hide all that comes before it.
-        pages = [await self._pages.first(window) for _ in range(2)]
-        return min(page.opens[0] if page.opens else window.end_ms for page in pages)
+        return min([await self._first_in(window) for _ in range(2)])
 
     def _seam_at(self, position: int) -> Seam:
         grid = partial(open_at_or_after, self._interval)
@@ -84,9 +89,15 @@ class CandleSource:
         return f"candles of [{begin:%FT%TZ}, {until:%FT%TZ})"
 
     def rest_pages(self, start: int, end: int) -> Iterator[Coroutine[None, None, Page]]:
-        """A page for each window."""
-        for window in page_windows(CandlePlan(self._interval, start, end)):
-            yield self._page(window)
+        """A page for each window, and one for all that is passed over at once."""
+        self._absent_until_ms = start
+        while start < end:
+            window = next(page_windows(CandlePlan(self._interval, start, end)))
+            yield self._page(window, end)
+            # What is under way by now may have shown that nothing follows for long.
+            start = max(window.end_ms, min(self._absent_until_ms, end))
+            if start > window.end_ms:
+                yield _nothing_before(start)
 
     def passed(self, start: int, page: Page | None) -> list[str]:
         """What the grid has and the venue has not."""
@@ -105,14 +116,40 @@ class CandleSource:
         """No rows."""
         return Page([], [], [], end_ms, end_ms)
 
-    async def _page(self, window: Window) -> Page:
-        """A whole window: one request, and more only where the first came back full."""
+    async def _page(self, window: Window, end_ms: int) -> Page:
+        """A whole window: one request, and more where the first came back full or empty."""
         records: list[bytes] = []
         times_ms: list[int] = []
+        first = await self._pages.first(window)
+        if not first.opens and await self._is_absent(window, end_ms):
+            return await _nothing_before(window.end_ms)
         rest: Window | None = window
+        answered: KlinePage | None = first
         while rest:
-            page = await self._pages.all(rest)
+            page = await self._pages.all(rest, answered)
             records += page.records
             times_ms += page.opens
-            rest = rest_of(rest, page.opens)
+            rest, answered = rest_of(rest, page.opens), None
         return Page(records, times_ms, times_ms, window.end_ms, window.end_ms)
+
+    async def _is_absent(self, window: Window, end_ms: int) -> bool:
+        """Whether a window that was answered with nothing has nothing, and how far that goes.
+
+        Everything that is passed over has been answered with nothing twice.
+        """
+        async with self._passing_over:
+            if window.end_ms > self._absent_until_ms:
+                first_ms = await self._first_in(Window(window.start_ms, end_ms))
+                if window.end_ms < first_ms:
+                    again_ms = await self._first_in(Window(window.end_ms, end_ms))
+                    first_ms = min(first_ms, again_ms)
+                self._absent_until_ms = max(self._absent_until_ms, first_ms)
+            return window.end_ms <= self._absent_until_ms
+
+    async def _first_in(self, window: Window) -> int:
+        page = await self._pages.first(window)
+        return page.opens[0] if page.opens else window.end_ms
+
+
+async def _nothing_before(end_ms: int) -> Page:
+    return Page([], [], [], end_ms, end_ms)

@@ -311,7 +311,7 @@ class History:
 
     def _tell(self, texts: Iterable[str]) -> None:
         for text in texts:
-            self._reporter.tell(text)
+            self._reporter.lacks(text)
 
     def _end_if_stopped(self) -> None:
         if self._stop.is_set():

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from loadertask_contract.time_range import from_epoch_ms
 from loadertask_worker.binance.archive_rows import TradeReader
-from loadertask_worker.binance.trade_pages import FirstTrade, TradePages
+from loadertask_worker.binance.trade_pages import FirstTrade, TradePages, absent_words
 from loadertask_worker.errors import BannedError, ProtocolViolatedError
 from loadertask_worker.kafka.records import Page
-from loadertask_worker.seams import ANYWHERE, Rows, Seam, every_position
+from loadertask_worker.seams import ANYWHERE, Hole, Rows, Seam, every_position
 from loadertask_worker.windows import ROWS_PER_REQUEST
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ class TradeSource:
         self._reporter = reporter
         self._first = FirstTrade(0, 0)
         self._begins_ms = 0
+        # Of the pages under way: ids that are absent, and how far none is there; of those gone by,
+        # the gap that may not be over yet.
+        self._absent: dict[int, list[Hole]] = {}
+        self._absent_until = 0
+        self._gap: Hole | None = None
         self.reader = TradeReader(symbol, kind)
         self.seam = Seam(0, every_position, 1)
         self.pages_in_flight = venue.limiter.requests_in_flight(
@@ -90,13 +95,29 @@ class TradeSource:
         return f"trades of [{begin:%FT%TZ}, {until:%FT%TZ})"
 
     def rest_pages(self, start: int, end: int) -> Iterator[Coroutine[None, None, Page]]:
-        """A page for each thousand ids."""
-        for first in range(start, end, ROWS_PER_REQUEST):
-            yield self._page(first, min(first + ROWS_PER_REQUEST, end))
+        """A page for each thousand ids, and one for all that is passed over at once."""
+        self._absent_until = start
+        while start < end:
+            stop = min(start + ROWS_PER_REQUEST, end)
+            yield self._page(start, stop)
+            # What is under way by now may have shown that nothing follows for long.
+            start = max(stop, min(self._absent_until, end))
+            if start > stop:
+                yield self._nothing(stop, start)
 
     def passed(self, start: int, page: Page | None) -> list[str]:
-        """Nothing: what ids are absent is told as it is seen."""
-        return []
+        """The ids that REST passes over, joined over the borders of pages."""
+        over: list[Hole] = []
+        for hole in self._absent.pop(start, ()) if page else ():
+            if self._gap and self._gap.end == hole.start:
+                self._gap = Hole(self._gap.start, hole.end)
+                continue
+            over += [self._gap] if self._gap else []
+            self._gap = hole
+        if self._gap and (page is None or self._gap.end < page.next_position):
+            over.append(self._gap)
+            self._gap = None
+        return [absent_words(gap) for gap in over]
 
     def page(self, rows: Rows, end_ms: int) -> Page:
         """Rows of a file."""
@@ -113,20 +134,29 @@ class TradeSource:
     async def _page(self, start: int, end: int) -> Page:
         """All trades with ids in [start, end): one request, more where an answer is short."""
         found, empty_answers = Rows([], [], []), 0
+        absent = self._absent[start] = []
         while start < end:
             page = await self._pages.between(start, end)
             if page.end == start:
                 empty_answers += 1
                 if empty_answers >= _EMPTY_ANSWERS:
+                    if await self._pages.oldest() is None:  # REST keeps nothing at all
+                        absent.append(Hole(start, end))
+                        break
                     what = f"no trades from id {start} on, though there is {end - 1}"
                     raise ProtocolViolatedError(what)
-            for text in page.told:
-                self._reporter.lacks(text)
+            absent.extend(page.absent)
+            self._absent_until = max(self._absent_until, page.absent_until)
             found.positions.extend(page.rows.positions)
             found.times_ms.extend(page.rows.times_ms)
             found.records.extend(page.rows.records)
             start = page.end
         return _page_of(found.published(), end)
+
+    async def _nothing(self, start: int, end: int) -> Page:
+        """The page of ids that are known to be absent."""
+        self._absent[start] = [Hole(start, end)]
+        return Page([], [], [], end, 0)
 
 
 def _page_of(rows: Rows, next_position: int) -> Page:
