@@ -24,6 +24,7 @@ from loadertask_operator.kafka.access import client_arguments
 from loadertask_operator.kafka.commands import CommandSender
 from loadertask_operator.kafka.events import EventsConsumer
 from loadertask_operator.leadership import Leadership
+from loadertask_operator.logs import begin_reconcile
 from loadertask_operator.metrics import Metrics
 from loadertask_operator.reconcile import Reconciler
 from loadertask_operator.resync import WatchCheck, forget_vanished, remember_all
@@ -142,6 +143,7 @@ class Operator:
         self._is_ready = True
 
     async def _reconcile(self, key: TaskKey) -> float | None:
+        begin_reconcile()
         try:
             with self._metrics.reconcile_duration.time():
                 return await self._reconciler.reconcile(key)

@@ -1,13 +1,24 @@
-"""Logging of the operator: one JSON object a line, with the task and attempt where known."""
+"""Logging of the operator: one JSON object a line, with the task and attempt where known.
+
+All lines of one reconcile, whatever part wrote them, bear the same id.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import secrets
 import sys
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 _EXTRA = ("task", "attempt")
+_reconcile: ContextVar[str | None] = ContextVar("reconcile", default=None)
+
+
+def begin_reconcile() -> None:
+    """From here on to the next call, what this asyncio task logs is of one reconcile."""
+    _reconcile.set(secrets.token_hex(4))
 
 
 class JsonFormatter(logging.Formatter):
@@ -22,6 +33,8 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         line.update({name: getattr(record, name) for name in _EXTRA if hasattr(record, name)})
+        if identity := _reconcile.get():
+            line["reconcile"] = identity
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
+from loadertask_operator.logs import JsonFormatter, begin_reconcile
 from loadertask_operator.workqueue import Workqueue
 
 
@@ -121,3 +124,38 @@ async def test_the_returned_delay_runs_the_key_again_and_the_earliest_delay_wins
         queue.add_after("a", 0.01)
         queue.add_after("a", 600)
         await until(lambda: runs == 2)
+
+
+async def test_all_lines_of_one_look_bear_its_id_and_no_other_does():
+    """As the operator uses it: the failure of a look is logged when the look itself is over."""
+    lines: list[dict[str, str]] = []
+    failed: set[str] = set()
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(json.loads(self.format(record)))
+
+    async def work(key: str) -> None:
+        begin_reconcile()
+        logger.warning("begins", extra={"task": key})
+        await asyncio.sleep(0)
+        if key not in failed:
+            failed.add(key)
+            raise ValueError(key)
+
+    logger, handler = logging.getLogger("loadertask_operator.workqueue"), Kept()
+    handler.setFormatter(JsonFormatter())
+    logger.addHandler(handler)
+    try:
+        async with running(work, retry_initial_s=0.001) as queue:
+            for key in ("a", "b", "c"):
+                queue.add(key)
+            await until(lambda: len(lines) == 9)
+        logger.warning("of no look")
+    finally:
+        logger.removeHandler(handler)
+    assert "reconcile" not in lines.pop()
+    looks: dict[str, list[str]] = {}
+    for line in lines:
+        looks.setdefault(line["reconcile"], []).append(line["task"])
+    assert sorted(looks.values()) == [["a"], ["a", "a"], ["b"], ["b", "b"], ["c"], ["c", "c"]]
