@@ -173,7 +173,7 @@ class Progress(BaseModel):
         default=None,
         max_length=64,
         description="Where the records come from.",
-        examples=["archive+rest"],
+        examples=["archive, rest"],
     )
     banned_until: Moment | None = Field(
         default=None,

@@ -65,7 +65,7 @@ OUTCOMES = {
     ),
     ExitCode.TRY_AGAIN: Outcome(
         "Kafka or the venue was unreachable beyond the patience, or SIGTERM without a stop",
-        "`error`, or none after SIGTERM",
+        "`error`; after SIGTERM a `loading` with the reason `Terminated`",
         Recovery.RETRY,
     ),
     ExitCode.BAD_CONFIGURATION: Outcome(
@@ -76,7 +76,9 @@ OUTCOMES = {
 }
 
 CRASH = Outcome(
-    "a crash (137: killed, often out of memory; 139: segmentation fault)", "none", Recovery.RETRY
+    "a crash (137: killed, often out of memory; 139: segmentation fault; 1: a bug)",
+    "none, or `error` with the reason `Crashed` of a bug",
+    Recovery.RETRY,
 )
 """What any other code stands for."""
 

@@ -119,7 +119,7 @@ async def open_connection(
 
     """
     try:
-        socket = await connect(
+        opening = connect(
             url,
             max_size=max_frame_bytes,
             compression=None,
@@ -129,10 +129,15 @@ async def open_connection(
             ping_timeout=_PING_S,
             user_agent_header="loadertask-worker",
         )
-    except InvalidURI as error:
+    except (InvalidURI, ValueError) as error:
         raise ConfigurationError.of("BINANCE_WS_URL", f"is no address: {error}") from error
+    try:
+        socket = await opening
     except InvalidStatus as error:
         raise _refusal(error) from error
+    except (InvalidURI, ValueError) as error:  # our own address was none of these before
+        what = f"the stream leads to what is no address: {error}; is BINANCE_WS_URL right?"
+        raise SourceUnavailableError(what) from error
     except (WebSocketException, OSError, TimeoutError) as error:
         what = f"{type(error).__name__}: {error}".rstrip(": ")
         raise SourceUnavailableError(f"the stream (BINANCE_WS_URL): {what}") from error

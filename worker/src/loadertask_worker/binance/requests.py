@@ -52,7 +52,11 @@ async def answer_to(
             return Answer(response.status, response.headers, await _read(response))
     except TimeoutError as error:
         raise SourceUnavailableError(f"no answer within {limit_s:.1f} s") from error
-    except ValueError as error:
+    except (aiohttp.RedirectClientError, UnicodeError) as error:
+        # The name of a host in our own address was looked at before.
+        what = f"it leads to what is no address: {error}; is BINANCE_API_URL right?"
+        raise SourceUnavailableError(what) from error
+    except aiohttp.InvalidURL as error:
         raise ConfigurationError.of("BINANCE_API_URL", f"is no address: {error}") from error
     except aiohttp.ClientProxyConnectionError as error:
         proxy = f"{error.host}:{error.port}"
@@ -61,7 +65,7 @@ async def answer_to(
     except aiohttp.ClientConnectorError as error:
         what = f"{error}; is BINANCE_API_URL right?"
         raise SourceUnavailableError(what) from error
-    except (aiohttp.ClientError, OSError) as error:
+    except (aiohttp.ClientError, OSError, ValueError) as error:
         raise SourceUnavailableError(f"{type(error).__name__}: {error}") from error
 
 
