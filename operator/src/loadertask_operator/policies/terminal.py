@@ -11,7 +11,9 @@ from loadertask_operator.policies.leftovers import (
     job_ttl_to_set,
     without_orphans,
 )
+from loadertask_operator.shards import speaker
 from loadertask_operator.situation import Situation
+from loadertask_operator.status import Status
 
 
 def after_the_end(situation: Situation) -> Plan | None:
@@ -26,8 +28,7 @@ def after_the_end(situation: Situation) -> Plan | None:
     is_due = delete_at is not None and situation.now >= delete_at
     may_run = situation.job_may_run or situation.has_orphan
     plan = Plan(
-        # That an edit was seen is told of an ended task too: kstatus takes it for unsettled else.
-        status=situation.status.model_copy(update={"observed_generation": task.generation}),
+        status=_after_late_events(situation),
         # While the worker may run, a deletion of the task and its rivals must be able to wait.
         needs_finalizer=may_run and task.has_finalizer,
         delete_job=job_deletion(situation),
@@ -36,3 +37,16 @@ def after_the_end(situation: Situation) -> Plan | None:
         recheck_at=delete_at if not is_due else None,
     )
     return without_orphans(plan, situation)
+
+
+def _after_late_events(situation: Situation) -> Status:
+    """The status with what its own workers still say; a later task of its queue moves nothing.
+
+    That an edit was seen is told of an ended task too: kstatus takes it for unsettled else.
+    """
+    task, status = situation.observed.task, situation.status
+    said = (received.event.payload.producer for received in situation.observed.events)
+    is_ours = any(speaker(status, producer) for producer in said)
+    telemetry = status.telemetry if is_ours else task.status.telemetry
+    update = {"telemetry": telemetry, "observed_generation": task.generation}
+    return status.model_copy(update=update)
