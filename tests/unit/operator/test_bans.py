@@ -7,11 +7,20 @@ from datetime import datetime, timedelta
 
 import pytest
 from tests.unit.operator.test_decide import JOBS, RULES, condition, look, producer, started
-from tests.unit.operator.worlds import NOW, after, make_event, make_pod, make_task, received
+from tests.unit.operator.worlds import (
+    NOW,
+    after,
+    make_event,
+    make_job,
+    make_pod,
+    make_task,
+    received,
+    termination,
+)
 
 from loadertask_operator.bans import Ban, Bans, believable
 from loadertask_operator.decide import decide
-from loadertask_operator.observed import Observed
+from loadertask_operator.observed import JobOutcome, Observed
 from loadertask_operator.schema import TaskKey
 from loadertask_operator.status import Status
 
@@ -190,3 +199,86 @@ def test_a_ban_outlives_the_task_that_was_told_of_it():
     successor = replace(make_task(), uid="of another task with the same name")
     world_bans.note(successor)
     assert world_bans.on(successor.spec, DEFAULT, after(499)) is not None
+
+
+def ended_in_a_ban(task, until=500.0, at=0.0, message=""):
+    """The plan after the current attempt of ``task`` has ended with 69."""
+    number = task.status.current_attempt.number
+    job = make_job(outcome=JobOutcome.FAILED, attempt=number, ended_at=after(at))
+    pod = make_pod(exit_code=69, attempt=number, message=message, ended_at=after(at))
+    events = ()
+    if not message:
+        event = make_event("error", producer(task), banned_until=after(until) if until else None)
+        events = (received(event, 5, after(at)),)
+    return decide(Observed(task, job=job, pod=pod, events=events), RULES, after(at))
+
+
+def test_a_ban_holds_a_task_without_retries_until_it_ends_and_is_no_failure():
+    plan = ended_in_a_ban(started(backoffLimit=0))
+    assert (plan.status.phase, plan.status.failures, plan.status.attempts) == ("Retrying", 0, 1)
+    assert "a ban, no failure" in plan.status.message
+    assert plan.status.attempt_history[0].exit_code == 69
+    task = make_task(plan.status, backoffLimit=0)
+    kept = replace(JOBS["failed"], ttl_s=1)
+    assert decide(Observed(task, job=kept), RULES, after(499)).create is None
+    again = decide(Observed(task, job=kept), RULES, after(500))
+    assert (again.create.number, again.create.job_name) == (2, "btc-2")
+    assert (again.status.attempts, again.status.failures) == (2, 0)
+
+
+def test_a_ban_that_only_the_termination_log_tells_of_is_no_failure_either():
+    task = started(backoffLimit=0)
+    message = termination("error", producer(task), banned_until=after(500))
+    plan = ended_in_a_ban(task, message=message)
+    assert (plan.status.phase, plan.status.banned_until) == ("Retrying", after(500))
+
+
+def test_a_ban_that_is_over_when_the_operator_comes_to_it_is_no_failure_either():
+    task = started(backoffLimit=0)
+    message = termination("error", producer(task), banned_until=after(500))
+    job, pod = JOBS["failed"], make_pod(exit_code=69, message=message, ended_at=NOW)
+    plan = decide(Observed(task, job=job, pod=pod), RULES, after(3600))
+    assert (plan.status.phase, plan.status.failures) == ("Retrying", 0)
+    event = make_event("error", producer(task), banned_until=after(500))
+    told = (received(event, 5, NOW),)
+    plan = decide(
+        Observed(task, job=job, pod=make_pod(exit_code=69), events=told), RULES, after(3600)
+    )
+    assert (plan.status.phase, plan.status.failures) == ("Retrying", 0)
+
+
+@pytest.mark.parametrize("limit", [0, 4])
+def test_an_exit_code_of_a_ban_that_tells_no_end_is_a_failure(limit):
+    plan = ended_in_a_ban(started(backoffLimit=limit), until=None)
+    assert (plan.status.phase, plan.status.failures) == ("Retrying" if limit else "Failed", 1)
+    silent = look(started(backoffLimit=limit), "failed", make_pod(exit_code=69), None)
+    assert silent.status.failures == 1
+
+
+def test_the_ban_of_an_attempt_before_forgives_no_other():
+    task = started()
+    task = make_task(task.status.model_copy(update={"banned_until": after(-1)}))
+    assert ended_in_a_ban(task, until=None).status.failures == 1
+
+
+def test_a_crash_during_a_ban_is_a_failure():
+    plan = look(started(), "failed", make_pod(exit_code=75), "error", banned_until=after(500))
+    assert plan.status.failures == 1
+
+
+def test_a_venue_that_bans_every_attempt_has_an_end():
+    task, phases, at = started(backoffLimit=0), [], 0.0
+    for number in range(1, 6):
+        plan = ended_in_a_ban(task, until=at + 10, at=at)
+        phases.append((plan.status.phase, plan.status.failures))
+        if number == 5:
+            break
+        at += 60
+        job = make_job(outcome=JobOutcome.FAILED, attempt=number, ttl_s=1)
+        task = make_task(plan.status, backoffLimit=0)
+        task = make_task(decide(Observed(task, job=job), RULES, after(at)).status, backoffLimit=0)
+        job = make_job(attempt=number + 1, created_at=after(at))
+        task = make_task(decide(Observed(task, job=job), RULES, after(at)).status, backoffLimit=0)
+        assert task.status.current_attempt.number == number + 1
+    assert phases == [("Retrying", 0)] * 4 + [("Failed", 1)]
+    assert plan.status.reason == "WorkerError"

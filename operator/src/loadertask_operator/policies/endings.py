@@ -14,6 +14,7 @@ from loadertask_operator.fold import at_rest
 from loadertask_operator.observed import PodState, termination_of
 from loadertask_operator.outlook import Outlook, plan_for
 from loadertask_operator.plan import Notice, Plan
+from loadertask_operator.policies.failures import counted, is_forgiven, tally
 from loadertask_operator.policies.leftovers import (
     job_deletion,
     job_ttl_to_set,
@@ -23,9 +24,6 @@ from loadertask_operator.policies.suspended import suspended_plan
 from loadertask_operator.shards import written
 from loadertask_operator.situation import Situation
 from loadertask_operator.status import MAX_HISTORY, PastAttempt, Phase, whole_seconds
-
-MAX_DISRUPTIONS = 20
-"""How often a task may lose its pod to the cluster before that counts as a failure."""
 
 STUCK_POD_PATIENCE = timedelta(hours=1)
 """How long a pod that was asked to end may hold its task: a lost node may come back."""
@@ -56,7 +54,7 @@ def conclude(situation: Situation, ending: Ending) -> Plan:
         return suspended_plan(situation, ending.warning)
     if ending.outcome is not Outcome.FAILED:
         return end_task(situation, ending.outcome, ending.reason, ending.message, ending.warning)
-    situation = _counted(situation, ending)
+    situation = counted(situation, ending)
     if ending.recovery is not Recovery.GIVE_UP:
         spec = situation.observed.task.spec
         if spec and spec.stop:
@@ -72,7 +70,7 @@ def conclude(situation: Situation, ending: Ending) -> Plan:
 def _may_retry(situation: Situation, ending: Ending) -> bool:
     spec = situation.observed.task.spec
     limit = spec.backoff_limit if spec else 0
-    return _is_forgiven(situation, ending) or situation.status.failures <= limit
+    return is_forgiven(situation, ending) or situation.status.failures <= limit
 
 
 def _fail(situation: Situation, ending: Ending) -> Plan:
@@ -84,24 +82,6 @@ def _fail(situation: Situation, ending: Ending) -> Plan:
     message = f"{failures} attempts failed, the last one by {ending.reason}: {ending.message}"
     reason = Reason.BACKOFF_LIMIT_EXCEEDED
     return end_task(situation, Outcome.FAILED, reason, message, ending.warning)
-
-
-def _is_forgiven(situation: Situation, ending: Ending) -> bool:
-    return ending.reason is Reason.DISRUPTED and situation.status.disruptions <= MAX_DISRUPTIONS
-
-
-def _counted(situation: Situation, ending: Ending) -> Situation:
-    """With one failure more, or one disruption; after too many of these they are failures."""
-    if ending.reason is Reason.DISRUPTED:
-        situation = situation.with_status(disruptions=situation.status.disruptions + 1)
-    if _is_forgiven(situation, ending):
-        return situation
-    spec, job = situation.observed.task.spec, situation.observed.own_job
-    failures = situation.status.failures + 1
-    if spec and job and job.has_used_up_retries:
-        # Those of a single shard are made by Kubernetes (decision 065).
-        failures = max(failures, spec.backoff_limit + 1)
-    return situation.with_status(failures=failures)
 
 
 def wait_for_retry(situation: Situation) -> Plan | None:
@@ -177,7 +157,7 @@ def retry_due(situation: Situation) -> datetime:
     """When the next attempt may start: backoff with jitter that is the same at every look."""
     attempt, spec = situation.attempt, situation.observed.task.spec
     past = situation.status.ending_of(attempt.number) if attempt else None
-    ended = (past.completion_time if past else None) or situation.moment
+    ended = (past.completion_time if past else None) or _begun_at(situation)
     if spec is None or (past and past.reason == Reason.SUSPENDED):
         return min(ended, situation.moment)
     if ended > situation.now:
@@ -191,21 +171,21 @@ def retry_due(situation: Situation) -> datetime:
     return max(due, min(banned_until, ended + MAX_BAN)) if banned_until else due
 
 
+def _begun_at(situation: Situation) -> datetime:
+    """The earliest that an attempt may have ended whose end was edited out of the history."""
+    attempt = situation.attempt
+    begun = attempt.start_time if attempt else None
+    return begun or situation.observed.task.creation_time
+
+
 def _retry(situation: Situation, ending: Ending) -> Plan:
-    message = f"{ending.reason}: {ending.message} ({_tally(situation, ending)})"
+    message = f"{ending.reason}: {ending.message} ({tally(situation, ending)})"
     ban = situation.status.banned_until
     if ban and ban > situation.now:
         message = f"banned by the venue until {ban:%Y-%m-%dT%H:%M:%SZ}; {message}"
     plan = _retrying_plan(situation, message, retry_due(situation))
     notice = Notice(ending.reason.value, message, is_warning=True)
     return replace(plan, notices=(notice, *plan.notices))
-
-
-def _tally(situation: Situation, ending: Ending) -> str:
-    spec, status = situation.observed.task.spec, situation.status
-    if _is_forgiven(situation, ending):
-        return f"disruption {status.disruptions} of {MAX_DISRUPTIONS}, no failure"
-    return f"failure {status.failures} of {spec.backoff_limit if spec else 0}"
 
 
 def _retrying_plan(situation: Situation, message: str, due: datetime) -> Plan:
@@ -261,7 +241,10 @@ def _with_history(situation: Situation, ending: Ending) -> Situation:
 def _banned_until(situation: Situation) -> datetime | None:
     """The end of the last ban, by events or by what the worker left in its termination log."""
     left, known = termination_of(situation.pod), situation.status.banned_until
-    told = believable(left.banned_until, situation.now) if left else None
+    end = situation.pod.end if situation.pod else None
+    # Whoever comes to it late is told of a ban that may be over meanwhile.
+    told_at = min((end.ended_at if end else None) or situation.now, situation.now)
+    told = believable(left.banned_until, told_at) if left else None
     moments = [whole_seconds(told)] if told else []
     return max([*moments, *([known] if known else [])], default=None)
 
