@@ -183,7 +183,7 @@ def was_reached(proxy: FaultyApi, fault: Fault) -> bool:
     return fault in proxy.carried_out if fault.effect is Trouble.SWALLOW else fault.hits == 1
 
 
-# Each request that is held back holds one of the operator's sixteen reconcilers.
+# Each request that is held back holds one of the operator's sixty-four reconcilers.
 _HALF = len(POINTS) // 2
 _GROUPS = [list(POINTS)[:_HALF], list(POINTS)[_HALF:]]
 

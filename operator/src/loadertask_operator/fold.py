@@ -1,7 +1,8 @@
 """Fold events of queue-events into a status (design contract §3, operator §10). Pure.
 
-Keyed by (partition, offset): folding an event twice changes nothing. Only events of the current
-attempt's own producers move the status; others of the same queue are counted.
+Keyed by (partition, offset): an event of the last partition that is folded twice changes nothing
+(decision 013). Only events of the current attempt's own producers move the status; others of the
+same queue are counted.
 """
 
 from __future__ import annotations
