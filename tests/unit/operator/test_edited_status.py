@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.unit.operator.test_decide import JOBS, look, started
+from tests.unit.operator.test_decide import JOBS, RULES, ended, look, started
 from tests.unit.operator.test_reconcile import KEY, Harness
 from tests.unit.operator.worlds import NOW, after, make_pod, make_task, task_body
 
 from loadertask_operator.conditions import is_terminal
-from loadertask_operator.observed import JobOutcome
+from loadertask_operator.decide import decide
+from loadertask_operator.observed import JobOutcome, Observed
 from loadertask_operator.schema import parse_task
 from loadertask_operator.status import StopMethod, StopStatus
 
@@ -128,3 +129,31 @@ async def test_an_attempt_that_was_edited_away_is_the_one_that_runs(gone):
     await world.settle()  # MemoryApi asserts: one Job at a time, and each once
     assert world.api.created == ["btc-1", "btc-2"]
     assert world.status.current_attempt == stored.current_attempt or gone == ("attempts",)
+
+
+async def test_a_retry_whose_end_was_edited_out_of_the_history_comes():
+    world = Harness()
+    await world.settle()
+    world.say("started")
+    world.pod(75)
+    world.job_ends(JobOutcome.FAILED)
+    await world.settle()
+    assert world.status.phase == "Retrying"
+    past = world.status.attempt_history[0].model_copy(update={"completion_time": None})
+    edited = world.status.model_copy(update={"attempt_history": (past,)})
+    world.api._store(replace(world.task, status=edited))
+    world.now += timedelta(seconds=12)
+    await world.settle()
+    assert world.api.created == ["btc-1", "btc-2"]
+
+
+@pytest.mark.parametrize("completion_time", [None, NEVER])
+def test_an_ended_task_goes_after_its_ttl_whatever_time_it_is_said_to_have_ended_at(
+    completion_time,
+):
+    done = ended(ttlSecondsAfterFinished=60)
+    status = done.status.model_copy(update={"completion_time": completion_time})
+    task = replace(done, status=status, finalizers=())
+    early = decide(Observed(task), RULES, after(59))
+    assert (early.delete_task, early.recheck_at) == (False, after(60))
+    assert decide(Observed(task), RULES, after(60)).delete_task

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from loadertask_operator.conditions import is_terminal
+from loadertask_operator.conditions import TERMINAL_TYPES, Truth, is_terminal
 from loadertask_operator.plan import Plan
 from loadertask_operator.policies.leftovers import (
     job_deletion,
@@ -23,8 +23,7 @@ def after_the_end(situation: Situation) -> Plan | None:
         return None
     delete_at = None
     if task.spec and task.spec.ttl_seconds_after_finished is not None:
-        ended = task.status.completion_time or situation.moment
-        delete_at = ended + timedelta(seconds=task.spec.ttl_seconds_after_finished)
+        delete_at = _ended_at(situation) + timedelta(seconds=task.spec.ttl_seconds_after_finished)
     is_due = delete_at is not None and situation.now >= delete_at
     may_run = situation.job_may_run or situation.has_orphan
     plan = Plan(
@@ -37,6 +36,15 @@ def after_the_end(situation: Situation) -> Plan | None:
         recheck_at=delete_at if not is_due else None,
     )
     return without_orphans(plan, situation)
+
+
+def _ended_at(situation: Situation) -> datetime:
+    """When the task ended; of a time that somebody edited, what the end itself bears is left."""
+    task = situation.observed.task
+    ends = (task.status.condition(kind) for kind in TERMINAL_TYPES)
+    known = [end.last_transition_time for end in ends if end and end.status == Truth.TRUE]
+    times = [at for at in (task.status.completion_time, *known) if at and at <= situation.now]
+    return max(times, default=task.creation_time)
 
 
 def _after_late_events(situation: Situation) -> Status:
