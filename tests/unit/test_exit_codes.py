@@ -26,6 +26,7 @@ BAN_ENDS = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
 ERRORS: list[errors.LoadError] = [
     errors.ConfigurationError.of("SYMBOL", "is odd"),
     errors.SourceUnavailableError("no answer"),
+    errors.ArchiveNeededError("BTCUSDT-aggTrades-2023-01-01", "bad checksum", "30 days"),
     errors.RateLimitedError(429, 1.0),
     errors.BannedError(BAN_ENDS),
     errors.RejectedError("klines", 400, -1121, "Invalid symbol."),
