@@ -1,9 +1,10 @@
 """The venue's request limits, kept before they are broken. Pure: every call is given the time.
 
 Limits count in fixed windows of the venue's clock (a minute restarts at second 00), per address,
-and failed requests count too. The used-weight header is the truth for the whole address; between
-two answers our own count stands in for it. Nothing here lowers a count inside a window, so that
-answers which overtake each other cannot make room that is not there.
+and failed requests count too. The used-weight header is the truth for the whole address: our own
+count and what it shows of others (``company``) stand in for it between two answers. Nothing here
+lowers a count inside a window, so that answers which overtake each other cannot make room that is
+not there. The less room is left, the fewer requests are under way at once, at last one by one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from loadertask_worker.binance.company import Company, own_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +29,8 @@ class Limit:
     window_s: float = MINUTE_S
 
 
-# Of an address's limit: others behind the same address are seen only in the next answer's header.
-_TARGET = 0.95
+# How long to wait for an answer of our own before asking again whether to send.
+_UNTIL_AN_ANSWER_S = 0.05
 
 # The documented limits, until exchangeInfo tells the present ones.
 REQUEST_WEIGHT = Limit(6_000)
@@ -44,25 +47,42 @@ class Admission:
 
 @dataclass(slots=True)
 class _Count:
-    """Use of one limit in the present window; ``used`` is everybody's, ``own`` is ours."""
+    """Use of one limit in the present window; ``own`` is ours, ``company`` knows the others'."""
 
     limit: Limit
     share: float
     start_s: float = 0.0
-    used: int = 0
     own: int = 0
+    is_answered: bool = False
+    company: Company = field(default_factory=Company)
 
     @property
     def own_capacity(self) -> int:
-        return int(self.limit.capacity * _TARGET * self.share)
+        return int(own_target(self.limit.capacity) * self.share)
+
+    def room(self, units: int) -> int:
+        """What everybody may still use, us included, before those who send ``units`` stop."""
+        target = self.company.target(self.limit.capacity, self.own, units)
+        return target - self.own - self.company.used
 
     def has_room(self, units: int) -> bool:
-        target = int(self.limit.capacity * _TARGET)
-        return self.used + units <= target and self.own + units <= self.own_capacity
+        return units <= self.room(units) and self.own + units <= self.own_capacity
 
-    def charge(self, units: int) -> None:
-        self.used += units
-        self.own += units
+    def may_join(self, units: int, outstanding: int) -> bool:
+        """Whether to send while ``outstanding`` units are under way; one request always may.
+
+        Until the first answer of a window nobody knows what the others have used of it.
+        """
+        if not outstanding or not self.own:
+            return True
+        room = self.room(units) + outstanding
+        return self.is_answered and outstanding + units <= self.company.most_under_way(
+            room, self.own
+        )
+
+    def begin(self, start_s: float, carried: int) -> None:
+        self.start_s, self.own, self.is_answered = start_s, carried, False
+        self.company.begin_window()
 
     def window_start_s(self, now_s: float) -> float:
         return now_s // self.limit.window_s * self.limit.window_s
@@ -110,8 +130,10 @@ class RequestLimiter:
             return self._weight.next_window_s()
         if not self._requests.has_room(1):
             return self._requests.next_window_s()
-        self._weight.charge(weight)
-        self._requests.charge(1)
+        if not self._weight.may_join(weight, self.outstanding_weight):
+            return now_s + _UNTIL_AN_ANSWER_S
+        self._weight.own += weight
+        self._requests.own += 1
         self.outstanding_weight += weight
         self.outstanding_requests += 1
         return Admission(weight, self._weight.start_s)
@@ -125,8 +147,11 @@ class RequestLimiter:
         self._settled.append((now_s, admission.weight))
         self.outstanding_weight -= admission.weight
         self.outstanding_requests -= 1
-        if used_weight is not None and admission.window_start_s == self._weight.start_s:
-            self._weight.used = max(self._weight.used, used_weight + self.outstanding_weight)
+        if admission.window_start_s != self._weight.start_s:
+            return
+        self._weight.is_answered = True
+        if used_weight is not None:
+            self._weight.company.see(used_weight, self._weight.own, admission.weight)
 
     def hold(self, retry_after_s: float | None, now_s: float) -> None:
         """Nobody sends for ``retry_after_s`` seconds (None: until the next minute)."""
@@ -154,7 +179,7 @@ class RequestLimiter:
                 carried = self.outstanding_weight + sum(late)
             else:
                 carried = self.outstanding_requests + len(late)
-            count.start_s, count.used, count.own = start_s, carried, carried
+            count.begin(start_s, carried)
         while self._settled and self._settled[0][0] < now_s - MINUTE_S - self.clock_slack_s:
             self._settled.popleft()
 
