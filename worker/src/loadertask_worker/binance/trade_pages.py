@@ -122,17 +122,19 @@ class TradePages:
 
         A venue that keeps no trades from so early answers with the oldest it has.
         """
+        is_raw = self._kind is Trades.RAW
         if found := await self._aggregates_twice(startTime=time_ms):
-            return self._first_of(found)
+            return FirstTrade(found[0].first if is_raw else found[0].own, found[0].time_ms)
         newest_id = await self.newest_id()
         return FirstTrade(0 if newest_id is None else newest_id + 1)
 
     async def oldest(self) -> FirstTrade | None:
-        """The oldest trade that REST keeps, as far as its aggregates say; None: it keeps none."""
+        """The oldest trade that pages are made of; None: REST keeps none."""
         # An id that is older than what is kept stands for the oldest kept one (#376).
-        if found := await self._aggregates_twice(fromId=0):
-            return self._first_of(found)
-        return None
+        rows = await self._from_id(0)
+        if not len(rows):
+            rows = await self._from_id(0)
+        return FirstTrade(rows.positions[0], rows.times_ms[0]) if len(rows) else None
 
     async def newest_id(self) -> int | None:
         """The id of the newest trade; None where there is none."""
@@ -152,10 +154,6 @@ class TradePages:
         if last is None:
             return 0
         return 1 + (last.last if self._kind is Trades.RAW else last.own)
-
-    def _first_of(self, found: Sequence[_Aggregate]) -> FirstTrade:
-        first = found[0]
-        return FirstTrade(first.first if self._kind is Trades.RAW else first.own, first.time_ms)
 
     async def _aggregates_twice(self, **selection: int) -> list[_Aggregate]:
         """The same, asked for again before it is believed that there are none."""
