@@ -271,6 +271,34 @@ def test_a_retry_waits_for_its_backoff_and_then_makes_a_second_attempt():
     assert second.status.attempts == 2
 
 
+@pytest.mark.parametrize(("limit", "goes_on"), [(0, False), (1, True), (4, True)])
+def test_a_lowered_limit_of_failures_holds_for_a_retry_that_waits(limit, goes_on):
+    failed = look(started(), "failed", make_pod(exit_code=75), "error")
+    task = make_task(failed.status, backoffLimit=limit)
+    plan = decide(Observed(task, job=JOBS["failed"]), RULES, after(8))
+    assert plan.create is None
+    assert plan.status.phase == ("Retrying" if goes_on else "Failed")
+    if not goes_on:
+        assert condition(plan, "Failed") == ("True", "BackoffLimitExceeded")
+        assert "spec.backoffLimit" in plan.status.message
+
+
+@pytest.mark.parametrize("at", [20, 21])
+def test_a_resume_is_no_retry_whatever_has_failed_before(at):
+    failed = look(started(), "failed", make_pod(exit_code=75), "error")
+    rests = decide(
+        Observed(make_task(failed.status, suspend=True), job=JOBS["failed"]), RULES, after(10)
+    )
+    assert rests.status.phase == "Suspended"
+    plan = rests
+    for second in range(20, at + 1):
+        task = make_task(plan.status, backoffLimit=0)
+        plan = decide(Observed(task, job=JOBS["failed"]), RULES, after(second))
+        assert plan.status.phase in {"Retrying", "Pending"}
+    gone = decide(Observed(make_task(plan.status, backoffLimit=0)), RULES, after(at + 1))
+    assert gone.create.number == 2
+
+
 def test_no_second_worker_starts_while_the_first_job_may_run():
     failed = look(started(), "active", None, None, 300)
     assert failed.delete_job is Propagation.FOREGROUND

@@ -14,7 +14,7 @@ from loadertask_operator.fold import at_rest
 from loadertask_operator.observed import PodState, termination_of
 from loadertask_operator.outlook import Outlook, plan_for
 from loadertask_operator.plan import Notice, Plan
-from loadertask_operator.policies.failures import counted, is_forgiven, tally
+from loadertask_operator.policies.failures import counted, is_beyond_limit, is_forgiven, tally
 from loadertask_operator.policies.leftovers import (
     job_deletion,
     job_ttl_to_set,
@@ -90,6 +90,9 @@ def wait_for_retry(situation: Situation) -> Plan | None:
         return None
     if situation.stuck_pod:
         return _wait_for_pod(situation, situation.stuck_pod)
+    if is_beyond_limit(situation):
+        message = f"spec.backoffLimit allows no further attempt; {situation.status.message}"
+        return end_task(situation, Outcome.FAILED, Reason.BACKOFF_LIMIT_EXCEEDED, message)
     due = retry_due(situation)
     ttl_s = job_ttl_to_set(situation)
     is_cleared = ttl_s is None or situation.now >= due + situation.rules.grace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loadertask_contract.exit_codes import ExitCode, Recovery
 from loadertask_operator.arbitration import Ending
-from loadertask_operator.conditions import Reason
+from loadertask_operator.conditions import ConditionType, Reason
 from loadertask_operator.situation import Situation
 from loadertask_operator.status import MAX_HISTORY
 
@@ -34,6 +34,20 @@ def is_forgiven(situation: Situation, ending: Ending) -> bool:
     if ending.reason is Reason.DISRUPTED:
         return situation.status.disruptions <= MAX_DISRUPTIONS
     return ending.recovery is Recovery.RETRY_AFTER_BAN and _was_banned(situation)
+
+
+def is_beyond_limit(situation: Situation) -> bool:
+    """Whether more has failed than ``spec.backoffLimit`` allows since it was lowered.
+
+    A resume after a suspension is no retry: it goes on whatever failed before.
+    """
+    spec, status, attempt = situation.observed.task.spec, situation.status, situation.attempt
+    past = status.ending_of(attempt.number) if attempt else None
+    if spec is None or past is None or status.failures <= spec.backoff_limit:
+        return False
+    resumed_at, ended_at = status.resumed_at, past.completion_time
+    is_resuming = resumed_at is not None and (ended_at is None or resumed_at >= ended_at)
+    return not (is_resuming or status.is_true(ConditionType.SUSPENDED))
 
 
 def tally(situation: Situation, ending: Ending) -> str:
