@@ -80,3 +80,61 @@ async def test_a_missing_right_is_said_and_not_retried(monkeypatch: pytest.Monke
         await sender.wait_until_sent(5)
     assert kafka.sent == []
     await sender.close()
+
+
+def loading(message: str, records: int = 0) -> Event:
+    payload = QueueEvent(
+        queue_id="wf-1", status=EventStatus.LOADING, message=message, records_written=records
+    )
+    return Event(payload, Progress())
+
+
+async def sent_by(sender: EventSender, kafka: Kafka) -> list[QueueEvent]:
+    """What reaches Kafka of that which waited for it."""
+    await sender.start(1)
+    assert await sender.wait_until_sent(5)
+    await sender.close()
+    return [QueueEvent.model_validate_json(value) for value in kafka.sent]
+
+
+def waiting_sender(monkeypatch: pytest.MonkeyPatch, kafka: Kafka) -> EventSender:
+    monkeypatch.setattr(telemetry, "AIOKafkaProducer", kafka.producer)
+    return EventSender(ACCESS, "queue-events")
+
+
+async def test_only_the_newest_heartbeat_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    kafka = Kafka()
+    sender = waiting_sender(monkeypatch, kafka)
+    for records in range(3):
+        sender.send(loading("a heartbeat", records), is_heartbeat=True)
+    assert [each.records_written for each in await sent_by(sender, kafka)] == [2]
+
+
+async def test_what_people_are_to_be_told_outlives_an_outage_of_kafka(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kafka = Kafka()
+    sender = waiting_sender(monkeypatch, kafka)
+    sender.send(loading("file A is replaced", 1))
+    sender.send(loading("a heartbeat", 2), is_heartbeat=True)
+    sender.send(loading("file B is replaced", 3))
+    sender.send(loading("a heartbeat", 4), is_heartbeat=True)
+    sender.send(LAST)
+    assert [(each.message, each.records_written) for each in await sent_by(sender, kafka)] == [
+        ("file A is replaced; file B is replaced", 3),
+        ("a heartbeat", 4),
+        ("", 0),
+    ]
+
+
+async def test_what_is_told_during_a_long_outage_stays_one_short_event(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kafka = Kafka()
+    sender = waiting_sender(monkeypatch, kafka)
+    for number in range(1_000):
+        sender.send(loading(f"file {number} is replaced"))
+    [event] = await sent_by(sender, kafka)
+    assert event.message.startswith("file 0 is replaced; file 1 is replaced; ")
+    assert event.message.endswith(" …; file 999 is replaced")
+    assert len(event.message) <= 4_000

@@ -195,9 +195,10 @@ class Attempt:
         self._state, events = advance(self._state, given, time.time())
         if self._state.should_stop:
             self._stop.set()
+        is_heartbeat = isinstance(given, inputs.HeartbeatDue | inputs.Pinged)
         for event in events:
             log.info("%s: %s", event.payload.status, event.payload.message)
-            self._events.send(event)
+            self._events.send(event, is_heartbeat=is_heartbeat)
 
     def _fail(self, group: ExceptionGroup[Exception]) -> None:
         first: Exception = group

@@ -1,7 +1,7 @@
 """Events on their way to queue-events, in order, by a producer of their own.
 
-Reporting never waits for data and never holds it up: while Kafka does not answer, only the newest
-``loading`` is kept beside the events that must not be lost.
+Reporting never waits for data and never holds it up. While Kafka does not answer, a heartbeat gives
+way to the next ``loading``, and what people are to be told is gathered in one; the rest is few.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaProducer
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 # Errors that the same event meets again, whoever sends it.
 _HOPELESS = (TopicAuthorizationFailedError, MessageSizeTooLargeError, RecordListTooLargeError)
 _PAUSE_AFTER_ERROR_S = 0.5
+# Of one message: readers refuse events above 64 KiB, and an outage of Kafka may last for hours.
+_MAX_TOLD_CHARACTERS = 4_000
 
 
 class EventSender:
@@ -42,6 +45,7 @@ class EventSender:
     def __init__(self, access: KafkaAccess, topic: str) -> None:
         self._access, self._topic = access, topic
         self._waiting: deque[Event] = deque()
+        self._ends_in_heartbeat = False
         self._has_waiting = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
@@ -50,11 +54,18 @@ class EventSender:
         self._refusal: ConfigurationError | None = None
         self._has_lost = False
 
-    def send(self, event: Event) -> None:
-        """Take an event; it goes out as soon as Kafka allows."""
-        if self._waiting and _is_loading(event) and _is_loading(self._waiting[-1]):
-            self._waiting.pop()
+    def send(self, event: Event, *, is_heartbeat: bool = False) -> None:
+        """Take an event; it goes out as soon as Kafka allows.
+
+        A heartbeat says nothing that the next one does not say better.
+        """
+        if _is_loading(event):
+            if self._waiting and self._ends_in_heartbeat:
+                self._waiting.pop()
+            if self._waiting and _is_loading(self._waiting[-1]) and not is_heartbeat:
+                event = _telling_both(self._waiting.pop(), event)
         self._waiting.append(event)
+        self._ends_in_heartbeat = is_heartbeat
         self._has_waiting.set()
         self._is_idle.clear()
 
@@ -149,3 +160,13 @@ class EventSender:
 
 def _is_loading(event: Event) -> bool:
     return event.payload.status is EventStatus.LOADING
+
+
+def _telling_both(earlier: Event, later: Event) -> Event:
+    """The later event with what the earlier one tells before it, cut if that is too much."""
+    now, before = later.payload.message, earlier.payload.message
+    room = max(0, _MAX_TOLD_CHARACTERS - len(now) - len(" …; "))
+    if len(before) > room:
+        before = f"{before[:room]} …"
+    payload = later.payload.model_copy(update={"message": f"{before}; {now}"})
+    return replace(later, payload=payload)
