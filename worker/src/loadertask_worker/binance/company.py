@@ -18,7 +18,7 @@ _MARGIN = 1.25
 # Of the room that is left: what one alone may have under way, and all together. More of it would
 # oscillate, since everybody sees the others' requests as late as an answer takes.
 _UNDER_WAY_ALONE = 0.5
-_UNDER_WAY = 0.1
+_UNDER_WAY = 0.05
 # How much of what was seen counts still after each answer: five answers or so.
 _MEMORY = 0.8
 
