@@ -377,10 +377,10 @@ async def test_a_bad_file_of_trades_that_rest_no_longer_keeps_ends_the_attempt(
 
 
 async def test_a_file_that_rest_cannot_replace_is_waited_for_longer(trimmed: RunningVenue) -> None:
-    # More than it is waited for where REST stands in; the second answer is the file.
-    busy = {"status": 503, "retry_after_s": 1, "times": 1}
+    # Longer than it is waited for where REST stands in; the second answer is the file.
+    busy = {"status": 503, "retry_after_s": 60, "times": 1}
     break_file(trimmed, FaultKind.STATUS, OLD_FILE % 3, **busy)
-    async with walking(trimmed, patience_s=0.5) as walk:
+    async with walking(trimmed) as walk:
         await walk.trades(OLD_DAYS, Trades.AGGREGATE)
     assert walk.is_done
     assert walk.records == old_trades(trimmed, 2, 3, 4)
