@@ -82,6 +82,22 @@ def test_a_request_that_is_never_answered_holds_up_no_other_task(world, proxy):
     proxy.faults.clear()
 
 
+@pytest.mark.parametrize("refused", ["job", "status", "job-and-status"])
+def test_a_deletion_ends_although_what_it_needs_is_refused_for_good(world, proxy, refused):
+    name = f"deleted-{refused}"
+    world.running(name, stopTimeoutSeconds=1)
+    faults = {
+        "job": Fault("DELETE", rf"/jobs/{name}-1$", 403, None),
+        "status": Fault("PUT", rf"/loadertasks/{name}/status", 403, None),
+    }
+    proxy.faults[:] = [fault for part, fault in faults.items() if part in refused]
+    world.delete(name)
+    # The stop timeout, the grace of 20 s, and the delay between two tries that fail.
+    eventually(lambda: world.task(name) is None, timeout_s=120)
+    assert all(fault.hits for fault in proxy.faults)
+    proxy.faults.clear()
+
+
 def ends_once(world: World, name: str) -> None:
     eventually(lambda: world.status(name).get("currentAttempt", {}).get("jobUID"))
     world.pod_is_running(name)
