@@ -107,3 +107,14 @@ async def test_no_job_is_made_after_the_deadline_when_the_refusal_ends():
     assert world.api.created == ["btc-1"]
     assert world.status.reason == "DeadlineExceeded"
     assert not world.api.tasks[KEY].finalizers
+
+
+@pytest.mark.parametrize("holding", ["nothing", "a ban", "a rival"])
+def test_a_task_between_two_attempts_ends_at_its_deadline(holding):
+    spec = {"activeDeadlineSeconds": 60}
+    changes = {"current_attempt": started().status.current_attempt}
+    task = make_task(second_attempt(**spec).status.model_copy(update=changes), **spec)
+    observed = Observed(task, **HOLDING[holding])
+    assert not is_terminal(decide(observed, RULES, after(59)).status)
+    plan = decide(observed, RULES, after(60))
+    assert (plan.status.reason, plan.create) == ("DeadlineExceeded", None)

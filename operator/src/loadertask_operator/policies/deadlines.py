@@ -26,15 +26,15 @@ def on_deadline(situation: Situation) -> Plan | None:
     """End the attempt when a deadline has passed."""
     active_at = active_deadline(situation)
     is_over_active = active_at is not None and situation.now >= active_at
+    if is_over_active and starts_next(situation):
+        # Nothing runs and nothing may any more: it is not held, and no Job is made for it.
+        return end_task(situation, Outcome.FAILED, Reason.DEADLINE_EXCEEDED, _OVERDUE)
     if situation.attempt_has_ended:
         return None
     verdict = judge(situation)
     if not isinstance(verdict, Underway):
         return None
     is_orphan = verdict.course is Course.UNKNOWN and situation.pod_may_run
-    if is_over_active and starts_next(situation):
-        # Nothing runs and nothing may any more: it is not held, and no Job is made for it.
-        return end_task(situation, Outcome.FAILED, Reason.DEADLINE_EXCEEDED, _OVERDUE)
     if not situation.job_may_run and not is_orphan:
         return None
     if situation.said is not None and situation.said.is_terminal:
