@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from loadertask_operator.conditions import Claim, ConditionType, Reason, Truth, with_claims
+from loadertask_operator.expectation import expectation
 from loadertask_operator.plan import Notice, Plan
 from loadertask_operator.shards import speaker
 from loadertask_operator.situation import Situation
@@ -93,7 +94,12 @@ def _flaps(situation: Situation, claim: Claim, previous: Condition | None) -> bo
 
 
 def _accepted(situation: Situation, outlook: Outlook) -> Claim:
-    return outlook.accepted or Claim(ConditionType.ACCEPTED, Truth.TRUE, Reason.VALID)
+    if outlook.accepted:
+        return outlook.accepted
+    # Of the moment of its creation, or the message of a range that is still open would move.
+    task = situation.observed.task
+    plan = expectation(task.spec, task.creation_time)
+    return Claim(ConditionType.ACCEPTED, Truth.TRUE, Reason.VALID, plan)
 
 
 def _running(situation: Situation, outlook: Outlook) -> Claim:

@@ -74,14 +74,14 @@ def follow(situation: Situation) -> Plan:
     times += [progress_deadline(situation), _pod_expected_at(situation)]
     job = situation.observed.own_job
     times.append(situation.hangs_at(job) if job and job.is_deleting else None)
-    accepted = _accepted(situation)
+    objection = _objection(situation)
     return plan_for(
         situation,
         Outlook(
             phase,
-            accepted.reason if accepted.truth is Truth.FALSE else reason,
-            accepted.message or _message(situation, course),
-            accepted=accepted,
+            objection.reason if objection else reason,
+            objection.message if objection else _message(situation, course),
+            accepted=objection,
             running=_disappeared() if course is Course.UNKNOWN else None,
         ),
         recheck_at=min((at for at in times if at and at > situation.now), default=None),
@@ -94,12 +94,12 @@ def _pod_expected_at(situation: Situation) -> datetime | None:
     return job.created_at + POD_PATIENCE if job and not situation.pods else None
 
 
-def _accepted(situation: Situation) -> Claim:
+def _objection(situation: Situation) -> Claim | None:
     pod = situation.pod
-    if pod and lacks_secret(pod):
-        problem = secret_problem(pod, situation.observed.task.spec)
-        return Claim(ConditionType.ACCEPTED, Truth.FALSE, Reason.SECRET_MISSING, problem)
-    return Claim(ConditionType.ACCEPTED, Truth.TRUE, Reason.VALID)
+    if pod is None or not lacks_secret(pod):
+        return None
+    problem = secret_problem(pod, situation.observed.task.spec)
+    return Claim(ConditionType.ACCEPTED, Truth.FALSE, Reason.SECRET_MISSING, problem)
 
 
 def _disappeared() -> Claim:
