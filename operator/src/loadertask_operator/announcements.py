@@ -52,4 +52,4 @@ def _state(status: Status) -> object:
     """What tells a stored step from another one, whenever it was made."""
     conditions = {(c.type, c.status, c.reason) for c in status.conditions}
     counts = status.attempts, status.failures, status.disruptions
-    return status.phase, status.reason, counts, conditions
+    return status.phase, status.reason, counts, conditions, status.stop

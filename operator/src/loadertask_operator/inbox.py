@@ -127,7 +127,7 @@ class Inbox:
         given_up = len(waiting) - self._leave(key, left[-_MANY:])
         if given_up:
             self._metrics.events_discarded.labels("given_up").inc(given_up)
-            message = "%d events given up before they were stored: the status cannot be written"
+            message = "too many events wait for one status: %d of them were given up"
             logger.warning(message, given_up, extra={"task": str(key)})
 
     def _leave(self, key: TaskKey, left: list[_Waiting]) -> int:

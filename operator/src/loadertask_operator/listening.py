@@ -26,6 +26,7 @@ class Listening:
         self._has_all: bool | None = None
         self._changed_at = now
         self._short_returns = 0
+        self._return_before = self._returned_at = now
         self.since = now
 
     @property
@@ -38,6 +39,12 @@ class Listening:
         """Whether all events from before have been read."""
         return self._has_all is True
 
+    def since_for(self, heard_at: datetime | None) -> datetime:
+        """As ``since``; a worker that spoke in the last return gets its grace in this one."""
+        if heard_at and heard_at >= self._return_before:
+            return max(self.since, self._changed_at)
+        return self.since
+
     def note(self, now: datetime, *, is_reachable: bool) -> bool:
         """All events have been read, or none can be; whether that is news."""
         if self._has_all is is_reachable:
@@ -46,6 +53,8 @@ class Listening:
             has_lasted = now - self._changed_at >= self._grace
             self._short_returns = 0 if has_lasted else self._short_returns + 1
         self._has_all, self._changed_at = is_reachable, now
+        if is_reachable:
+            self._return_before, self._returned_at = self._returned_at, now
         if self._short_returns < _SHORT_RETURNS:
             self.since = now
         return True

@@ -88,8 +88,12 @@ def _news(situation: Situation, outlook: Outlook, claims: Iterable[Claim]) -> It
 
 def _flaps(situation: Situation, claim: Claim, previous: Condition | None) -> bool:
     """Whether telemetry that comes and goes was told of a moment ago: it may do so for days."""
-    if claim.reason is not Reason.STALE or previous is None or previous.status != Truth.TRUE:
+    if claim.reason is not Reason.STALE or previous is None:
         return False
+    if situation.said is not None and situation.said.is_terminal:
+        return True
+    if previous.status != Truth.TRUE:
+        return previous.reason == Reason.BROKER_UNAVAILABLE
     return situation.now < previous.last_transition_time + situation.rules.grace
 
 

@@ -83,7 +83,9 @@ class Reconciler:
             events=self._around.inbox.pending(task.key),
             broker_is_reachable=self._listening.is_possible,
             has_caught_up=self._listening.has_caught_up,
-            listening_since=self._listening.since,
+            listening_since=self._listening.since_for(
+                task.status.telemetry.last_heartbeat_time if task.status.telemetry else None
+            ),
             spec_problems=() if attempt else self._render_problems(task),
             rival=self._turns.rival_of(task) if not is_terminal(task.status) else None,
             other_stopped_at=self._turns.other_stopped_at(task),

@@ -10,6 +10,7 @@ from tests.unit.operator.worlds import after, make_job, make_pod, make_task, ter
 
 from loadertask_operator.decide import decide
 from loadertask_operator.observed import JobOutcome, Observed
+from loadertask_operator.status import PastAttempt
 
 FAILURE = "PodFailurePolicy: Pod loads/btc-1-x has condition DisruptionTarget matching FailJob rule"
 BY_RULE = make_job(outcome=JobOutcome.FAILED, failure=FAILURE)
@@ -92,3 +93,21 @@ def test_a_ban_is_no_disruption():
     pod = make_pod(exit_code=69, message=left, is_disrupted=True)
     plan = look(task, "failed", pod)
     assert (plan.status.failures, plan.status.disruptions) == (0, 0)
+
+
+def test_a_disruption_is_forgiven_also_where_earlier_failures_are_beyond_the_limit():
+    """Suspended while it failed, or with a limit that was lowered since: a resume goes on."""
+    one = started(backoffLimit=0)
+    failed = PastAttempt(
+        number=1, outcome="Failed", reason="WorkerError", completion_time=after(10)
+    )
+    second = one.status.current_attempt.model_copy(
+        update={"number": 2, "job_name": "btc-2", "job_uid": "job-uid-2"}
+    )
+    changes = {"attempt_history": (failed,), "current_attempt": second, "failures": 1}
+    task = make_task(one.status.model_copy(update=changes), backoffLimit=0)
+    job = make_job(attempt=2, outcome=JobOutcome.FAILED, ended_at=after(60), failure=FAILURE)
+    drained = decide(Observed(task, job=job), RULES, after(125))
+    assert drained.status.phase == "Retrying"
+    again = make_task(drained.status, backoffLimit=0)
+    assert decide(Observed(again, job=job), RULES, after(126)).status.phase == "Retrying"

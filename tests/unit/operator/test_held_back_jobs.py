@@ -15,7 +15,7 @@ from tests.unit.operator.worlds import (
 )
 
 from loadertask_operator.decide import decide
-from loadertask_operator.observed import Observed, parse_job
+from loadertask_operator.observed import JobOutcome, Observed, parse_job
 
 QUEUED = {"is_suspended": True, "is_queued": True}
 BY_HAND = {"is_suspended": True}
@@ -111,3 +111,25 @@ def test_the_queue_of_a_job_is_read_off_its_label():
 
     assert queued({"kueue.x-k8s.io/queue-name": "fast"})
     assert not queued({})
+
+
+def test_the_time_in_a_queue_is_none_of_the_deadline_also_when_the_worker_has_failed():
+    spec = {"activeDeadlineSeconds": 600}
+    made = decide(Observed(make_task(**spec)), RULES, NOW)
+    held = again(made, make_job(**QUEUED), at=3600, **spec)
+    task = make_task(held.status, **spec)
+    word = received(make_event("loading", producer(task)), time=after(7201))
+    job = make_job(is_queued=True, started_at=after(7200))
+    running = decide(Observed(task, job=job, pod=make_pod(), events=(word,)), RULES, after(7201))
+    assert running.status.phase == "Running"
+    failed = make_job(
+        is_queued=True,
+        started_at=after(7200),
+        outcome=JobOutcome.FAILED,
+        ended_at=after(7210),
+    )
+    pod = make_pod(exit_code=137, ended_at=after(7210))
+    retrying = again(running, failed, pod, at=7211, **spec)
+    for at in (7211, 7212, 7215):
+        retrying = again(retrying, failed, pod, at=at, **spec)
+        assert retrying.status.phase == "Retrying"

@@ -237,3 +237,38 @@ async def test_that_a_load_was_resumed_is_told_although_its_job_is_made_later():
     world.api.create_job = accept
     await world.settle()
     assert told(world).count("Resumed") == 1
+
+
+async def test_a_step_whose_status_was_not_stored_is_told_once() -> None:
+    world = await running()
+    world.say("interrupted")
+    await world.settle()
+    world.change(suspend=True)
+    before, put, tries = len(world.api.events), world.api.put_status, 0
+
+    async def refused_once(task: Any, status: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise UnavailableError(500, "for a moment")
+        return await put(task, status)
+
+    world.api.put_status = refused_once  # type: ignore[method-assign]
+    with pytest.raises(UnavailableError):
+        await world.settle()
+    await world.settle()
+    new = [(event.reason, event.message) for event in world.api.events[before:]]
+    assert len(new) == len(set(new))
+
+
+async def test_the_job_of_an_attempt_that_ended_goes_though_the_operator_was_away() -> None:
+    world = await running()
+    world.pod(1)
+    world.job_ends(JobOutcome.FAILED)
+    await world.settle()
+    assert world.status.phase == "Retrying"
+    world.now += timedelta(seconds=300)
+    world.start()
+    await world.settle()
+    assert world.api.created == ["btc-1", "btc-2"]
+    assert world.api.jobs["btc-1"].ttl_s is not None

@@ -117,3 +117,18 @@ async def test_each_change_is_posted_once_whatever_wakes_the_operator():
     for _ in range(4):
         await world.settle()
     assert [notice.reason for notice in world.api.events] == ["JobCreated", "SecretMissing"]
+
+
+@pytest.mark.parametrize("pod", [make_pod(), make_pod(exit_code=0)])
+def test_silence_after_the_last_word_is_not_told(pod):
+    def at(task, seconds, *words, pod=pod):
+        events = tuple(
+            received(make_event(w, producer(task)), int(seconds), after(seconds)) for w in words
+        )
+        seen = Observed(task, job=make_job(), pod=pod, events=events)
+        return decide(seen, RULES, after(seconds))
+
+    task = make_task(look(started(), "active", make_pod(), "loading").status)
+    task = make_task(at(task, 100, "loading", pod=make_pod()).status)
+    task = make_task(at(task, 101, "finished", pod=make_pod()).status)
+    assert told(at(task, 117)) == []

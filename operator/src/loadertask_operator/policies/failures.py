@@ -45,6 +45,8 @@ def is_beyond_limit(situation: Situation) -> bool:
     past = status.ending_of(attempt.number) if attempt else None
     if spec is None or past is None or status.failures <= spec.backoff_limit:
         return False
+    if past.reason == Reason.DISRUPTED:
+        return False
     resumed_at, ended_at = status.resumed_at, past.completion_time
     is_resuming = resumed_at is not None and (ended_at is None or resumed_at >= ended_at)
     return not (is_resuming or status.is_true(ConditionType.SUSPENDED))

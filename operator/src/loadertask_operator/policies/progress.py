@@ -12,6 +12,7 @@ from loadertask_operator.outlook import Outlook, plan_for
 from loadertask_operator.plan import Notice, Plan
 from loadertask_operator.policies.adoption import with_job
 from loadertask_operator.policies.deadlines import active_deadline, startup_deadline
+from loadertask_operator.policies.leftovers import job_ttl_to_set
 from loadertask_operator.policies.progress_deadline import progress_deadline
 from loadertask_operator.policies.turn import starts_next
 from loadertask_operator.shards import fresh
@@ -57,6 +58,7 @@ def create_attempt(situation: Situation) -> Plan | None:
         situation,
         Outlook(Phase.PENDING, Reason.STARTING, message),
         create=attempt,
+        job_ttl_s=job_ttl_to_set(situation),
         notices=(resumed,) if situation.status.is_true(ConditionType.SUSPENDED) else (),
     )
 
