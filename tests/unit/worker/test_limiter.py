@@ -219,3 +219,15 @@ def test_no_request_ever_exceeds_the_limit_of_the_venue(
         if isinstance(given_ := limiter.admit(weight, now_s), Admission):
             arrivals.append((now_s + out_s, now_s + out_s + back_s, given_))
     deliver(now_s + 10)
+
+
+def test_what_is_left_over_from_the_minute_before_holds_up_no_request() -> None:
+    limiter = RequestLimiter()
+    hanging = limiter.admit(2, 58.5)
+    assert isinstance(hanging, Admission)
+    first = limiter.admit(2, 61.0)
+    assert isinstance(first, Admission)
+    # Nobody knows yet what others have used of this minute.
+    assert not isinstance(limiter.admit(2, 61.1), Admission)
+    limiter.settle(first, 2, 61.2)
+    assert isinstance(limiter.admit(2, 61.2), Admission)

@@ -104,13 +104,26 @@ async def test_what_was_missed_at_a_reconnect_is_held_against_the_stream_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     source = Trades()
-    source.hear()
     run = Run(source, monkeypatch)
+    source.hear()
     source.trade()
 
     await run.listens(3_000)
 
     assert len(run.renewed_s) == 1
+
+
+async def test_what_happened_before_the_first_frame_is_held_against_no_stream(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A cursor knows what there was when it was kept, and a quiet market has nothing new."""
+    source = Trades(next_id=100)
+    source.at_venue = 150
+    run = Run(source, monkeypatch)
+
+    await run.listens(3_000)
+
+    assert run.renewed_s == []
 
 
 @pytest.mark.parametrize("next_id", [None, 1])

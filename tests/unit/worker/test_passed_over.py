@@ -10,6 +10,7 @@ from typing import Any
 
 from loadertask_contract.environment import Trades
 from loadertask_contract.intervals import DAY_MS, SECOND_MS, Interval
+from loadertask_worker.binance.candle_pages import CandlePages
 from loadertask_worker.binance.limiter import RequestLimiter
 from loadertask_worker.binance.rest import BinanceRest
 from loadertask_worker.kafka.records import Page
@@ -17,10 +18,28 @@ from loadertask_worker.ordered import in_order
 from loadertask_worker.tasks.candle_source import CandleSource
 from loadertask_worker.tasks.history import Source
 from loadertask_worker.tasks.trade_source import TradeSource
+from loadertask_worker.windows import Window
 
 BEGIN_MS = 1_600_000_000_000
 MONTH_MS = 30 * DAY_MS
 OLDEST_ID = 437_921_759
+
+
+class Body:
+    """An answer of aiohttp."""
+
+    status = 200
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.headers = dict[str, str]()
+
+    @property
+    def content(self) -> Body:
+        return self
+
+    async def iter_any(self) -> AsyncIterator[bytes]:
+        yield self._body
 
 
 class Venue:
@@ -29,22 +48,14 @@ class Venue:
     def __init__(self, answer: Callable[[dict[str, Any]], Iterable[str]]) -> None:
         self.asked: list[dict[str, Any]] = []
         self._answer = answer
-        self.status, self.headers = 200, dict[str, str]()
         session: Any = self
         self.rest = BinanceRest(session, RequestLimiter(1.0), patience_s=1.0)
 
-    @property
-    def content(self) -> Venue:
-        return self
-
     @asynccontextmanager
-    async def get(self, path: str, params: dict[str, Any]) -> AsyncIterator[Venue]:
+    async def get(self, path: str, params: dict[str, Any]) -> AsyncIterator[Body]:
         self.asked.append(params)
         await asyncio.sleep(0)
-        yield self
-
-    async def iter_any(self) -> AsyncIterator[bytes]:
-        yield f"[{','.join(self._answer(self.asked[-1]))}]".encode()
+        yield Body(f"[{','.join(self._answer(params))}]".encode())
 
 
 class Silent:
@@ -63,11 +74,13 @@ class Silent:
         raise AssertionError(lag_ms)
 
 
-async def walked(source: Source, start: int, end: int) -> tuple[list[int], list[str]]:
-    """The positions that a walk gives, and what it tells."""
+async def walked(
+    source: Source, start: int, end: int, width: int = 1
+) -> tuple[list[int], list[str]]:
+    """The positions that a walk gives, ``width`` pages at a time, and what it tells."""
     positions: list[int] = []
     told: list[str] = []
-    pages: AsyncIterator[Page] = in_order(source.rest_pages(start, end), 1, asyncio.Event())
+    pages: AsyncIterator[Page] = in_order(source.rest_pages(start, end), width, asyncio.Event())
     async for page in pages:
         told += source.passed(start, page)
         positions += page.positions
@@ -126,6 +139,37 @@ async def test_an_empty_answer_that_was_wrong_passes_nothing_over() -> None:
     assert told == []
 
 
+async def test_a_late_and_wrongly_empty_answer_is_not_covered_by_what_follows_it() -> None:
+    opens_ms = range(BEGIN_MS, BEGIN_MS + 999 * SECOND_MS, SECOND_MS)
+    show = candles(*opens_ms)
+    is_wrong = True
+
+    def answer(asked: dict[str, Any]) -> Iterable[str]:
+        nonlocal is_wrong
+        if is_wrong and asked["startTime"] == BEGIN_MS:
+            is_wrong = False
+            return ()
+        return show(asked)
+
+    class LateVenue(Venue):
+        @asynccontextmanager
+        async def get(self, path: str, params: dict[str, Any]) -> AsyncIterator[Body]:
+            is_late = is_wrong and params["startTime"] == BEGIN_MS
+            for _ in range(1_000 * is_late):  # the month behind it is asked for twice meanwhile
+                await asyncio.sleep(0)
+            async with super().get(path, params) as body:
+                yield body
+
+    venue = LateVenue(answer)
+    source = CandleSource(venue.rest, "GONEUSDT", Interval.SECOND_1)
+    # One answer in its minute, or the limiter sends one request at a time.
+    before = Window(BEGIN_MS - SECOND_MS, BEGIN_MS)
+    await CandlePages(venue.rest, "GONEUSDT", Interval.SECOND_1).first(before)
+    positions, told = await walked(source, BEGIN_MS, BEGIN_MS + MONTH_MS, width=8)
+    assert positions == list(opens_ms)
+    assert len(told) == 1
+
+
 async def test_millions_of_ids_that_are_not_kept_are_two_requests_and_one_gap() -> None:
     venue = Venue(lambda asked: map(trade, range(OLDEST_ID, OLDEST_ID + 3)))
     source = TradeSource(venue.rest, "DOGEUSDT", Trades.AGGREGATE, Silent())
@@ -148,8 +192,34 @@ async def test_of_two_answers_that_lack_trades_the_one_with_more_counts() -> Non
     assert told == ["REST has no trades with the ids 7 to 8"]
 
 
+async def test_two_answers_that_each_lack_something_are_joined() -> None:
+    def answer(asked: dict[str, Any]) -> Iterable[str]:
+        first = asked["fromId"]
+        ids = list(range(first, first + 1000))
+        if first == 5 and len(venue.asked) == 1:
+            ids = [each for each in ids if not 50 <= each < 100]
+        elif first == 5:
+            ids = ids[:500]
+        return map(trade, ids)
+
+    venue = Venue(answer)
+    source = TradeSource(venue.rest, "DOGEUSDT", Trades.AGGREGATE, Silent())
+    positions, told = await walked(source, 5, 2_000)
+    assert positions == list(range(5, 2_000))
+    assert told == []
+
+
 async def test_a_hole_is_told_once_where_rest_keeps_nothing_at_all() -> None:
     venue = Venue(lambda asked: ())
     source = TradeSource(venue.rest, "DOGEUSDT", Trades.AGGREGATE, Silent())
     positions, told = await walked(source, 5, 900)
     assert (positions, told) == ([], ["REST has no trades with the ids 5 to 899"])
+
+
+async def test_what_rest_keeps_is_not_asked_again_for_each_day_before_the_first_trade() -> None:
+    venue = Venue(lambda asked: [trade(0)])
+    source = TradeSource(venue.rest, "NEWUSDT", Trades.AGGREGATE, Silent())
+    await source.begin_at(BEGIN_MS - 1_000 * DAY_MS)
+    for day in range(999, 0, -1):
+        assert await source.kept_instead(BEGIN_MS - day * DAY_MS) is None
+    assert len(venue.asked) < 10

@@ -53,6 +53,8 @@ class _Count:
     share: float
     start_s: float = 0.0
     own: int = 0
+    carried: int = 0
+    """What of our own is left over from the window before: its answers tell nothing of this one."""
     is_answered: bool = False
     company: Company = field(default_factory=Company)
 
@@ -73,7 +75,7 @@ class _Count:
 
         Until the first answer of a window nobody knows what the others have used of it.
         """
-        if not outstanding or not self.own:
+        if not outstanding or self.own == self.carried:
             return True
         room = self.room(units) + outstanding
         return self.is_answered and outstanding + units <= self.company.most_under_way(
@@ -81,7 +83,7 @@ class _Count:
         )
 
     def begin(self, start_s: float, carried: int) -> None:
-        self.start_s, self.own, self.is_answered = start_s, carried, False
+        self.start_s, self.own, self.carried, self.is_answered = start_s, carried, carried, False
         self.company.begin_window()
 
     def window_start_s(self, now_s: float) -> float:

@@ -98,8 +98,7 @@ class TradePages:
         if _absent(rows, start, end):
             again = await self._from_id(start)
             until = min(until, _first_id(again))
-            # The one with more of what was asked for: the other was half an answer.
-            rows = max(again, rows, key=lambda each: sum(id_ < end for id_ in each.positions))
+            rows = _joined(rows, again)
         absent = _absent(rows, start, end)
         reached = min(end, rows.positions[-1] + 1) if len(rows) else start
         stop = next((i for i, each in enumerate(rows.positions) if each >= end), len(rows))
@@ -162,6 +161,18 @@ class TradePages:
     async def _aggregates(self, **selection: int) -> list[_Aggregate]:
         params: Params = {"symbol": self._symbol, **selection, "limit": ROWS_PER_REQUEST}
         return await self._venue.get("aggTrades", AGG_TRADES_WEIGHT, params, _aggregates)
+
+
+def _joined(one: Rows, other: Rows) -> Rows:
+    """What either of two answers has, in order: each may have left out what the other shows."""
+    found = {
+        id_: (time_ms, record)
+        for rows in (one, other)
+        for id_, time_ms, record in zip(rows.positions, rows.times_ms, rows.records, strict=True)
+    }
+    positions = sorted(found)
+    both = [found[id_] for id_ in positions]
+    return Rows(positions, [time_ms for time_ms, _ in both], [record for _, record in both])
 
 
 def _first_id(rows: Rows) -> int:

@@ -46,8 +46,8 @@ class CandleSource:
             KLINES_WEIGHT, _MOST_PAGES_IN_FLIGHT
         )
         self.seam = self._seam_at(0)
-        # Everything before is known to be absent, from where pages are asked for on.
-        self._absent_until_ms = 0
+        # Nothing in between: it was answered with nothing twice.
+        self._absent_from_ms = self._absent_until_ms = 0
         self._passing_over = asyncio.Lock()
 
     async def begin_at(self, start_ms: int, end_ms: int) -> int:
@@ -90,7 +90,7 @@ class CandleSource:
 
     def rest_pages(self, start: int, end: int) -> Iterator[Coroutine[None, None, Page]]:
         """A page for each window, and one for all that is passed over at once."""
-        self._absent_until_ms = start
+        self._absent_from_ms = self._absent_until_ms = start
         while start < end:
             window = next(page_windows(CandlePlan(self._interval, start, end)))
             yield self._page(window, end)
@@ -138,13 +138,16 @@ class CandleSource:
         Everything that is passed over has been answered with nothing twice.
         """
         async with self._passing_over:
-            if window.end_ms > self._absent_until_ms:
-                first_ms = await self._first_in(Window(window.start_ms, end_ms))
-                if window.end_ms < first_ms:
-                    again_ms = await self._first_in(Window(window.end_ms, end_ms))
-                    first_ms = min(first_ms, again_ms)
-                self._absent_until_ms = max(self._absent_until_ms, first_ms)
-            return window.end_ms <= self._absent_until_ms
+            if self._absent_from_ms <= window.start_ms and window.end_ms <= self._absent_until_ms:
+                return True
+            first_ms = await self._first_in(Window(window.start_ms, end_ms))
+            if window.end_ms < first_ms:
+                again_ms = await self._first_in(Window(window.end_ms, end_ms))
+                first_ms = min(first_ms, again_ms)
+            # Pages are answered in any order: a later one says nothing of what is before it.
+            if first_ms > self._absent_until_ms:
+                self._absent_from_ms, self._absent_until_ms = window.start_ms, first_ms
+            return window.end_ms <= first_ms
 
     async def _first_in(self, window: Window) -> int:
         page = await self._pages.first(window)

@@ -47,6 +47,7 @@ class Silence:
         self._watch = SilenceWatch(FIRST_DOUBT_S, _LONGEST_DOUBT_S)
         self._watch.heard(clock_s())
         self._newest: tuple[int, ...] = source.sequence.newest
+        self._begun_with = self._newest
         self._seen: tuple[int, ...] | None = None
         self._silent_since_s: float | None = None
         self._doubting: asyncio.Task[None] | None = None
@@ -92,7 +93,7 @@ class Silence:
         if (is_first and not before) or self._source.sequence.newest != before:
             return
         self._source.went_backwards(at_venue)
-        if at_venue <= known:
+        if at_venue <= known or (is_first and before == self._begun_with):
             return
         await asyncio.sleep(_GRACE_S)
         if self._source.sequence.newest == before:

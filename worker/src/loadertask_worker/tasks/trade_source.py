@@ -33,6 +33,7 @@ class TradeSource:
         self._reporter = reporter
         self._first = FirstTrade(0, 0)
         self._begins_ms = 0
+        self._keeps_all_before_first = False
         # Of the pages under way: ids that are absent, and how far none is there; of those gone by,
         # the gap that may not be over yet.
         self._absent: dict[int, list[Hole]] = {}
@@ -79,10 +80,13 @@ class TradeSource:
             await self._find_first()
         # The first one that REST knows proves that it keeps what was before, if it keeps another.
         due = self.seam.due if self.seam.is_sure else self._first.trade_id - 1
+        if self._keeps_all_before_first and end_ms <= self._first.time_ms:
+            return None  # there is nothing that it could forget
         oldest = await self._pages.oldest()
         if oldest is None:
             return "nothing of it"
         if oldest.trade_id <= max(due, _HIGHEST_FIRST_ID):
+            self._keeps_all_before_first = True
             return None
         return f"nothing from before {from_epoch_ms(oldest.time_ms):%FT%TZ}"
 
