@@ -622,7 +622,8 @@ async def test_months_without_a_candle_are_passed_over_in_a_few_requests(
     count = (after.start_ms - before.end_ms) // MINUTE_MS
     place = "[2022-09-29T03:00:00Z, 2023-03-12T06:00:00Z)"
     assert walk.told == [f"{count} candles are missing in {place}: the venue has none"]
-    assert requests(replay, KLINES) < 20
+    # Eight windows are under way at once: each of them may be the first to ask how far nothing is.
+    assert requests(replay, KLINES) < 40
 
 
 async def test_years_after_the_last_candle_are_passed_over_in_a_few_requests(

@@ -36,7 +36,7 @@ from loadertask_devstack.kafka import Kafka, running_kafka
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 ROUNDS = 12
-"""The broker ends once in each, beside the blows on the loads: more than a hundred in all."""
+"""More than a hundred blows in all."""
 CALM_S, ROUND_S = 120.0, 50.0
 """Bounds for a slow machine."""
 SLOW_S = 1.5

@@ -145,7 +145,7 @@ class CandleSource:
                 again_ms = await self._first_in(Window(window.end_ms, end_ms))
                 first_ms = min(first_ms, again_ms)
             # Pages are answered in any order: a later one says nothing of what is before it.
-            if first_ms > self._absent_until_ms:
+            if first_ms >= self._absent_until_ms:
                 self._absent_from_ms, self._absent_until_ms = window.start_ms, first_ms
             return window.end_ms <= first_ms
 
