@@ -17,7 +17,7 @@ from loadertask_contract.events import EventStatus, Progress
 from loadertask_contract.time_range import TimeRange
 from loadertask_operator.bans import believable
 from loadertask_operator.coverage import percent_of_time
-from loadertask_operator.observed import ReceivedEvent
+from loadertask_operator.observed import TRUSTED_CLOCK, ReceivedEvent
 from loadertask_operator.shards import (
     Speaker,
     after_event,
@@ -38,7 +38,6 @@ from loadertask_operator.status import (
     whole_seconds,
 )
 
-_TRUSTED_CLOCK = timedelta(days=1)
 _ETA_LIMIT_S = 365 * 86_400
 _CAMEL_CASE = re.compile(r"[A-Za-z][A-Za-z0-9]{0,127}")
 
@@ -128,7 +127,7 @@ def _heard_at(status: Status, received: ReceivedEvent) -> datetime:
     if last is None or heard_at is None:
         return min(received.time, received.received_at)
     behind = heard_at - last.time
-    if last.producer != received.event.payload.producer or abs(behind) > _TRUSTED_CLOCK:
+    if last.producer != received.event.payload.producer or abs(behind) > TRUSTED_CLOCK:
         behind = timedelta()
     return min(max(received.time + behind, heard_at), received.received_at)
 

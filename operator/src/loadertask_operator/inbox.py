@@ -10,19 +10,18 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from loadertask_contract.events import EventStatus, parse_event
 from loadertask_contract.messages import UnreadableMessageError
 from loadertask_operator.ledger import OffsetLedger, Receipt
 from loadertask_operator.metrics import Metrics
-from loadertask_operator.observed import ReceivedEvent
+from loadertask_operator.observed import TRUSTED_CLOCK, ReceivedEvent
 from loadertask_operator.schema import TaskKey
 from loadertask_operator.store import Store
 
 logger = logging.getLogger(__name__)
 
-_TRUSTED_CLOCK = timedelta(days=1)
 # Of one task; a write of its status is forced long before.
 _MAX_WAITING = 1000
 # So many wait for a task whose status cannot be written, before progress is given up; fewer when
@@ -147,7 +146,7 @@ class Inbox:
         except UnreadableMessageError as error:
             self._metrics.events_discarded.labels(error.reason).inc()
             return None
-        time = record.time if abs(record.time - now) < _TRUSTED_CLOCK else now
+        time = record.time if abs(record.time - now) < TRUSTED_CLOCK else now
         is_old = not self._has_caught_up
         return ReceivedEvent(record.partition, record.offset, time, event, now, is_old)
 

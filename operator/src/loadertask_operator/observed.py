@@ -17,6 +17,9 @@ from loadertask_operator.bans import Ban
 from loadertask_operator.overlaps import Rival
 from loadertask_operator.schema import LoaderTask, TaskKey, parse_time
 
+TRUSTED_CLOCK = timedelta(days=1)
+"""By how much the clock of whoever sent an event may differ from ours and still be believed."""
+
 POD_PATIENCE = timedelta(seconds=5)
 """How long a Job may take to make its pods before its Events are looked at."""
 

@@ -45,10 +45,11 @@ class Outlook:
 
 def plan_for(situation: Situation, outlook: Outlook, **effects: Any) -> Plan:
     """A plan whose phase, reason, message and conditions agree with ``outlook``."""
+    accepted = _accepted(situation, outlook)
     claims = [
-        _accepted(situation, outlook),
+        accepted,
         _running(situation, outlook),
-        *_kstatus(situation, outlook),
+        *_kstatus(situation, outlook, accepted),
     ]
     telemetry, stale_at = _telemetry(situation, outlook)
     claims += [claim for claim in (outlook.ending, _suspended(situation, outlook)) if claim]
@@ -169,10 +170,9 @@ def _telemetry(situation: Situation, outlook: Outlook) -> tuple[Claim, datetime 
     return Claim(fresh, Truth.FALSE, Reason.STALE, "no event for three intervals"), None
 
 
-def _kstatus(situation: Situation, outlook: Outlook) -> list[Claim]:
+def _kstatus(situation: Situation, outlook: Outlook, accepted: Claim) -> list[Claim]:
     """The pair that GitOps tools read: work in progress, and a person is needed."""
     is_moving = outlook.phase in _IN_PROGRESS
-    accepted = _accepted(situation, outlook)
     is_stalled = Phase.FAILED is outlook.phase or Reason.POD_STUCK is outlook.reason
     is_stalled = is_stalled or accepted.reason in _NEEDS_A_PERSON
     is_stalled = is_stalled or _image_is_missing_for_long(situation)

@@ -22,12 +22,17 @@ def test_an_edit_of_an_ended_task_is_told_to_have_been_seen():
     assert settled.status == plan.status
 
 
-async def test_an_edit_of_an_ended_task_costs_one_write():
+async def finished() -> Harness:
     world = Harness()
     await world.settle()
     world.say("finished")
     world.job_ends()
     await world.settle()
+    return world
+
+
+async def test_an_edit_of_an_ended_task_costs_one_write():
+    world = await finished()
     before = world.api.writes
     await world.settle()
     assert world.api.writes == before
@@ -51,11 +56,7 @@ def test_a_later_task_of_its_queue_moves_nothing_of_an_ended_one():
 
 
 async def test_events_of_a_later_task_are_settled_without_a_write():
-    world = Harness()
-    await world.settle()
-    world.say("finished")
-    world.job_ends()
-    await world.settle()
+    world = await finished()
     before = world.api.writes
     world.say("loading", producer="loader-producer__another")
     world.reconciler._effects._budget.forget(KEY)

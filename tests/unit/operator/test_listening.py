@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from tests.unit.operator.test_reconcile import Harness
+from tests.unit.operator.test_refusals import running
 from tests.unit.operator.worlds import NOW, after
 
 from loadertask_operator.conditions import is_terminal
@@ -97,42 +98,38 @@ async def test_a_short_outage_kills_no_worker_that_speaks_when_it_is_over():
         assert world.status.phase == "Running"
 
 
+async def goes_away(world: Harness, outage_s: float) -> None:
+    """Kafka, for so long, and is back."""
+    world.reconciler.note_broker(False)
+    await world.settle()
+    world.now += timedelta(seconds=outage_s)
+    world.reconciler.note_broker(True)
+    await world.settle()
+
+
+async def speaks(world: Harness, written: int) -> None:
+    """The worker, five seconds later."""
+    world.now += timedelta(seconds=5)
+    world.say("loading", written=written)
+    await world.settle()
+
+
 async def test_a_broker_that_crashes_in_a_loop_ends_no_load_whose_worker_speaks():
-    world = Harness(backoffLimit=0)
-    await world.settle()
-    world.say("started")
-    world.pod(None)
-    await world.settle()
+    world = await running(backoffLimit=0)
     for outage_s in (10, 20, 40, 80, 160, 300, 300, 300):  # as the kubelet restarts a pod
         world.now += timedelta(seconds=15)
-        world.reconciler.note_broker(False)
-        await world.settle()
-        world.now += timedelta(seconds=outage_s)
-        world.reconciler.note_broker(True)
-        await world.settle()
+        await goes_away(world, outage_s)
         assert world.status.phase == "Running"
-        world.now += timedelta(seconds=5)
-        world.say("loading", written=len(world.topic))
-        await world.settle()
+        await speaks(world, len(world.topic))
         assert world.status.phase == "Running"
 
 
 async def test_telemetry_that_comes_and_goes_with_the_broker_is_not_told_each_time():
-    world = Harness(progressDeadlineSeconds=86_400)
-    await world.settle()
-    world.say("started")
-    world.pod(None)
-    await world.settle()
+    world = await running(progressDeadlineSeconds=86_400)
     before = len(world.api.events)
     for number in range(40):
-        world.reconciler.note_broker(False)
-        await world.settle()
-        world.now += timedelta(seconds=25)
-        world.reconciler.note_broker(True)
-        await world.settle()
-        world.now += timedelta(seconds=5)
-        world.say("loading", written=number)
-        await world.settle()
+        await goes_away(world, 25)
+        await speaks(world, number)
         world.now += timedelta(seconds=15)
     told = [event.reason for event in world.api.events[before:]]
     assert told.count("Stale") <= 1

@@ -86,11 +86,11 @@ class Silence:
         except SourceError as error:
             log.info("whether the stream is silent cannot be told: %s", error)
             return
-        # What the venue had at the doubt before is nothing new; without a frame, nor at the first.
+        # What the venue had at the doubt before is nothing new, nor, before a frame, at the first.
         is_first = self._seen is None
         known = max(before, self._seen or ())
         self._seen = at_venue or self._seen or ()
-        if (is_first and not before) or self._source.sequence.newest != before:
+        if self._source.sequence.newest != before:
             return
         self._source.went_backwards(at_venue)
         if at_venue <= known or (is_first and before == self._begun_with):
